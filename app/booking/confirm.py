@@ -150,6 +150,7 @@ class Confirm:
             (Status.PAID,),
             Status.CONFIRMED,
             word,
+            unchanged_since=booking.revision,  # not one that was confirmed, cancelled, and is being taken back
             values={"confirmed_at": self._now(), "end_reason": None},
             # Where a copy of the database was put back, the time may have been had before the copy lost it.
             reservation={} if booking.reservation.occupies else {"occupies": True},
@@ -482,12 +483,11 @@ class Confirm:
         return await self.call_off(booking, change, pay_first=refund) or await self._tools.booking(booking.id)
 
     async def call_off(self, booking: Booking, change: Change, *, pay_first: Refund | None = None) -> Booking | None:
-        """Claim the end of a paid booking, and only then pay the refund that is to go out `pay_first` and release what
-        the scheduler holds. Returns None if the claim was lost.
-
-        Where a call without an answer may still book the time, the worker releases it once that call must have arrived.
-        """
+        """Claim the end of a paid booking as it was read, and only then pay the refund that is to go out `pay_first`
+        and release what the scheduler holds. Returns None if the claim was lost. Where a call without an answer may
+        still book the time, the worker releases it once that call must have arrived."""
         offered = await self._store.offered(booking.id) if booking.was_expired else []
+        change = replace(change, unchanged_since=booking.revision)
         canceled = await self._store.claim(booking.id, change)
         if canceled is None:
             return None

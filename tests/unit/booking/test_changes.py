@@ -602,6 +602,26 @@ async def test_a_refund_that_fails_at_the_bank_is_told_to_both_once(stack: Stack
     assert len(await stack.mail(ANNA)) == len(await stack.mail(OWNER)) == 1
 
 
+async def test_a_confirmation_that_is_late_leaves_a_cancellation_on_its_way_back_alone(stack: Stack) -> None:
+    """One process is slow, another has confirmed the booking, and its customer cancels and takes it back at once."""
+    booking = await stack.hold(await stack.in_days(5))
+    stack.side.faults.append(Fault("error_before", times=None))
+    await stack.paid(booking)
+    late = await stack.now(booking)
+    assert late.status is Status.PAID
+    stack.side.faults.clear()
+    await stack.tick(after=AGAIN)
+    await stack.cancel(booking)
+    await stack.tick()
+    assert await stack.parts.store.take_back(await stack.now(booking), capacity=None)
+    await stack.parts.late_money._confirm.finalize(late)
+    await stack.until_quiet()
+    assert (await stack.history(booking))[-2:] == ["taking_back", "taken_back"]
+    await stack.cancel(booking)
+    await stack.until_quiet()
+    assert (await stack.status(booking), stack.money_kept()) == (Status.CANCELED, 0)
+
+
 # -- what is done in Stripe's dashboard --------------------------------------------------------------------
 
 
