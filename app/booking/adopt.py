@@ -144,8 +144,8 @@ class Adopt:
             if facts.state is PaymentState.OPEN and not await self._is_of(booking, facts):
                 # Nobody knows any more what it would pay for; it may have been paid just now.
                 facts = await self._tools.stripe.expire_session(facts.id)
-            if facts.state is PaymentState.EXPIRED:
-                return False
+                if facts.state in {PaymentState.EXPIRED, PaymentState.OPEN}:  # the latter where Stripe refuses to close
+                    return False
             payment = await self._store.adopt_payment(await self._found(booking, facts))
             if payment is None:
                 return False

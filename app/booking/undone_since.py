@@ -114,7 +114,7 @@ class UndoneSince:
         mails += self._notifications.reminder(after)
         back = await self._store.was_taken_back(booking, reference=there.id, mails=mails)
         if back is None:
-            log.error("stands at the scheduler, and was refunded", booking=booking.id)
+            log.error("stands at the scheduler, and is not confirmed again", booking=booking.id)
             return
         log.warning("the cancellation was undone before this copy was put back", booking=booking.id)
         self._tools.availability.took(back.interval)

@@ -83,14 +83,15 @@ class BookingRows(Database):
             return True
 
     async def lease(self, booking: Booking, *, until: datetime) -> Booking | None:
-        """Take what is due about a booking (not about its reservation) for this process alone until that time, if its
-        status is still the one that was read. None while another process has it, or waits before its next attempt."""
+        """Take what is due about a booking (not about its reservation) for this process alone until that time, if it is
+        still as it was read. None while another process has it, or waits before its next attempt."""
         now = self._now()
         return await self._update(
             booking.id,
             sa.update(bookings)
             .where(
                 bookings.c.status == booking.status,
+                _as_read(booking),
                 sa.or_(bookings.c.next_try_at.is_(None), bookings.c.next_try_at <= now),
             )
             .values(next_try_at=until),
@@ -329,9 +330,8 @@ class BookingRows(Database):
     ) -> Booking | None:
         attempted = sa.or_(refunds.c.tries > 0, refunds.c.status != RefundStatus.REQUESTED)
         untried = ~sa.exists().where(*_refunds_of_cancel(booking), attempted)
-        unchanged = bookings.c.revision == booking.revision
         change = Change((Status.CANCELED,), Status.PAID, HistoryWord.TAKING_BACK, reservation={"occupies": True})
-        back = await self._claim(connection, booking.id, change, unchanged, untried, *conditions)
+        back = await self._claim(connection, booking.id, change, _as_read(booking), untried, *conditions)
         if back:
             await connection.execute(sa.update(refunds).where(*_refunds_of_cancel(booking)).values(next_try_at=None))
         return back
@@ -357,7 +357,7 @@ class BookingRows(Database):
     async def _confirm_again(
         self, connection: AsyncConnection, booking: Booking, change: Change, mails: Sequence[OutboxMail]
     ) -> Booking | None:
-        back = await self._claim(connection, booking.id, change)
+        back = await self._claim(connection, booking.id, change, _as_read(booking))
         if back:
             await connection.execute(
                 sa.update(refunds)
@@ -389,7 +389,7 @@ class BookingRows(Database):
             detail={"why": why} if why else {},
         )
         async with self._write(booking.id) as connection:
-            left = await self._claim(connection, booking.id, change)
+            left = await self._claim(connection, booking.id, change, _as_read(booking))
             if left:
                 await connection.execute(
                     sa.update(refunds)
@@ -481,6 +481,11 @@ async def _end_move(connection: AsyncConnection, move: Move, reason: EndReason |
     )
     if ended.rowcount:
         await change_reservation(connection, move.reservation.id, {"occupies": False}, at=at)
+
+
+def _as_read(booking: Booking) -> sa.ColumnElement[bool]:
+    """Its status may be the same again: one that is paid may have become so by being taken back."""
+    return bookings.c.revision == booking.revision
 
 
 def _taken_back(reference: str, *, unsure: bool, find_out_at: datetime | None = None) -> Change:

@@ -50,14 +50,20 @@ class another_process:  # noqa: N801 — reads as a function where it is used
 
 
 class SlowWire(httpx.AsyncBaseTransport):
-    """Holds the first PATCH back until `go`, and then delivers it."""
+    """Holds the first PATCH back until `go`, and then delivers it; `answers`: delivers it, and holds its answer."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, *, answers: bool = False) -> None:
         self._inner = stack.hapio.transport()
+        self._answers = answers
         self.sent, self.go = anyio.Event(), anyio.Event()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if request.method == "PATCH" and not self.sent.is_set():
-            self.sent.set()
+        if request.method != "PATCH" or self.sent.is_set():
+            return await self._inner.handle_async_request(request)
+        self.sent.set()
+        if not self._answers:
             await self.go.wait()
-        return await self._inner.handle_async_request(request)
+        answer = await self._inner.handle_async_request(request)
+        if self._answers:
+            await self.go.wait()
+        return answer

@@ -11,6 +11,7 @@ from app.domain.money import Money
 from app.errors import BookingConflict, SchedulerError
 from app.operations.alerts import AlertKind
 from sandbox.hapio import Fault
+from sandbox.stripe import Fault as StripeFault
 from tests.support.backups import OWNER, copied, money_alarms, put_back
 from tests.support.stack import Crash, Stack, open_stack, session_of
 
@@ -344,6 +345,16 @@ async def test_the_page_of_a_move_that_nobody_knows_any_more_is_closed(
         now = await stack.now(booking)
         assert (now.status, now.starts_at, stack.money_kept()) == (Status.CONFIRMED, booking.starts_at, kept)
         assert kept == now.terms.price.amount
+
+
+async def test_what_is_paid_on_such_a_page_that_stripe_does_not_close_goes_back(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, widget=OTHER_SERVICE) as stack:
+        stack.stripe.faults.append(StripeFault("refuse", path="/expire$", status=400, times=None))
+        booking, session = await difference_since(stack, tmp_path, "planning")
+        await stack.stripe.pay(session)
+        await some_hours(stack)
+        now = await stack.now(booking)
+        assert (now.status, now.starts_at, stack.money_kept()) == (Status.CONFIRMED, booking.starts_at, 0)
 
 
 # The copy knows a cancellation that could still be undone

@@ -12,7 +12,7 @@ from app.domain.money import Money
 from app.errors import BookingConflict, PolicyRefused, SchedulerError
 from sandbox.hapio import ALL_ABILITIES, Fault
 from sandbox.stripe import Fault as StripeFault
-from tests.support.processes import another_process
+from tests.support.processes import SlowWire, another_process
 from tests.support.stack import PUBLIC_URL, Stack, open_stack
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{unit: 1}) for unit in ("seconds", "minutes", "hours", "days"))
@@ -602,8 +602,33 @@ async def test_a_refund_that_fails_at_the_bank_is_told_to_both_once(stack: Stack
     assert len(await stack.mail(ANNA)) == len(await stack.mail(OWNER)) == 1
 
 
-async def test_a_confirmation_that_is_late_leaves_a_cancellation_on_its_way_back_alone(stack: Stack) -> None:
+async def test_a_confirmation_that_is_late_leaves_a_cancellation_on_its_way_back_alone(tmp_path: Path) -> None:
     """One process is slow, another has confirmed the booking, and its customer cancels and takes it back at once."""
+    async with open_stack(tmp_path, webhooks=False) as stack:
+        booking = await stack.hold(await stack.in_days(5))
+        await stack.stripe.pay(await stack.at_stripe(booking))
+        wire = SlowWire(stack, answers=True)
+        async with (
+            another_process(stack, tmp_path, database=stack.settings.database_url, wire=wire) as other,
+            anyio.create_task_group() as slow,
+        ):
+            slow.start_soon(other.settle.booking, booking.id)
+            await wire.sent.wait()
+            await stack.tick()
+            assert await stack.status(booking) is Status.CONFIRMED
+            await stack.cancel(booking)
+            await stack.tick()
+            assert await stack.parts.store.take_back(await stack.now(booking), capacity=None)
+            wire.go.set()
+        assert await stack.status(booking) is Status.PAID
+        await stack.until_quiet()
+        assert (await stack.history(booking))[-2:] == ["taking_back", "taken_back"]
+        await stack.cancel(booking)
+        await stack.until_quiet()
+        assert (await stack.status(booking), stack.money_kept()) == (Status.CANCELED, 0)
+
+
+async def test_nor_does_it_end_one_whose_refund_it_takes_for_made(stack: Stack) -> None:
     booking = await stack.hold(await stack.in_days(5))
     stack.side.faults.append(Fault("error_before", times=None))
     await stack.paid(booking)
@@ -614,12 +639,27 @@ async def test_a_confirmation_that_is_late_leaves_a_cancellation_on_its_way_back
     await stack.cancel(booking)
     await stack.tick()
     assert await stack.parts.store.take_back(await stack.now(booking), capacity=None)
-    await stack.parts.late_money._confirm.finalize(late)
+    await stack.parts.late_money._confirm.finalize(late)  # no door is as slow as another process
     await stack.until_quiet()
     assert (await stack.history(booking))[-2:] == ["taking_back", "taken_back"]
+
+
+async def test_the_end_of_one_cancellation_that_is_late_is_not_the_end_of_the_next(stack: Stack) -> None:
+    """One process is slow to hear that the scheduler has agreed, and the customer cancels and takes it back again."""
+    booking, store = await stack.confirmed(await stack.in_days(5)), stack.parts.store
     await stack.cancel(booking)
+    late = await store.take_back(await stack.now(booking), capacity=None)
+    assert late
+    await stack.tick()
+    assert await stack.status(booking) is Status.CONFIRMED
+    await stack.cancel(booking)
+    assert await store.take_back(await stack.now(booking), capacity=None)
+    reference, soon = late.reservation.reference or "", stack.clock() + AGAIN
+    assert await store.taken_back(late, reference=reference, unsure=False, find_out_at=soon, mails=()) is None
+    assert await store.not_taken_back(late, why=None, mails=()) is None
+    assert await store.lease(late, until=soon) is None
     await stack.until_quiet()
-    assert (await stack.status(booking), stack.money_kept()) == (Status.CANCELED, 0)
+    assert (await stack.status(booking), (await stack.history(booking))[-1]) == (Status.CONFIRMED, "taken_back")
 
 
 # -- what is done in Stripe's dashboard --------------------------------------------------------------------
