@@ -1,8 +1,8 @@
 """All acts, built once and given to the doors and the worker.
 
 Read them in the order of a booking's life: hold (or book_for), checkout, take_payment, confirm (with offered_times, and
-late_money for what the customer makes of them), release. Then comes
-what a confirmed one may still become (cancel, reschedule), and what others do (follow, stripe_events, sweep, adopt).
+late_money for what the customer makes of them), release. Then comes what a confirmed one may still become (cancel, with
+undone_since, and reschedule), and what others do (follow, stripe_events, sweep, adopt).
 """
 
 from __future__ import annotations
