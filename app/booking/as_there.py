@@ -36,6 +36,12 @@ def agrees(booking: Booking, there: SchedulerBooking | None) -> bool:
     return _with_time_of(there, booking) == booking
 
 
+def is_made_anew(tools: Tools, booking: Booking) -> bool:
+    """Whether the scheduler gives the booking an id that no lock of it had: where locks do not bind, and where a late
+    payment buys its time again."""
+    return booking.lost_time or not tools.schedulers.lock_binds(booking.reservation.scheduler)
+
+
 async def final_at(tools: Tools, booking: Booking, reservation: Reservation) -> SchedulerBooking | None:
     """The scheduler's booking that is final at the time of one of the booking's reservations, under whatever id it has
     there; None if there is none. Raises SchedulerError."""

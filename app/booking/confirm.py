@@ -9,8 +9,9 @@ from enum import Enum, auto
 
 import structlog
 
-from app.booking.as_there import LISTED_AFTER, final_at, follow_there, may_not_be_listed, there_now
+from app.booking.as_there import final_at
 from app.booking.at_scheduler import SCHEDULER_LEASE, confirm_at_scheduler, find_at_scheduler
+from app.booking.confirmed_since import ConfirmedSince, paid_at
 from app.booking.moves import PAST_START
 from app.booking.offered_times import OfferedTimes
 from app.booking.own_page import was_booked_there
@@ -24,7 +25,6 @@ from app.errors import (
     BookingConflict,
     NotFound,
     SchedulerError,
-    SchedulerFailed,
     SchedulerNotFound,
     SchedulerRefused,
     StripeError,
@@ -59,11 +59,7 @@ class _AtItElsewhere(Exception):
 
 
 class Confirm:
-    """Takes a paid booking to confirmed, or to its refund.
-
-    A backup may have been put back before this process began, so that a booking which is older than the process may
-    have been made and moved since the backup: the scheduler is asked about it once.
-    """
+    """Takes a paid booking to confirmed, or to its refund."""
 
     def __init__(self, tools: Tools, release: Release, offered_times: OfferedTimes) -> None:
         self._tools = tools
@@ -77,8 +73,7 @@ class Confirm:
         self._locks = tools.locks
         self._release = release
         self._offered_times = offered_times
-        self._began = tools.now()
-        self._asked_about: set[str] = set()
+        self._confirmed_since = ConfirmedSince(tools)
 
     async def confirm(self, booking: Booking) -> Booking:
         """Take a paid booking to confirmed, or to its refund. Raises SchedulerError, StripeError.
@@ -118,11 +113,10 @@ class Confirm:
                 return await self.leave_canceled(booking, sure=False, why=EndReason.NO_ANSWER)
             return await self._restore(booking)
         payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
-        if booking.created_at <= self._began and booking.id not in self._asked_about:
-            try:
-                booking = await self._moved_since(booking, payment)
-            except BookingConflict:  # another process is at it
-                return await self._tools.booking(booking.id)
+        try:
+            booking = await self._confirmed_since.take_in(booking, payment)
+        except BookingConflict:  # another process is at it
+            return await self._tools.booking(booking.id)
         there = None
         if self._too_late(booking):
             there = await self._final_before(booking)
@@ -174,35 +168,6 @@ class Confirm:
             await self._offered_times.let_go(others)
         return confirmed or await self._tools.booking(booking.id)
 
-    async def _moved_since(self, booking: Booking, payment: Payment | None) -> Booking:
-        """The booking where a move has made it anew, as moves do where locks do not bind, or where its customer has
-        chosen one of the times that were offered for a late payment: made again at the time that the copy knows, it
-        would be there twice. Raises SchedulerError, StripeError, and BookingConflict if it was changed meanwhile."""
-        binds = self._schedulers.lock_binds(booking.reservation.scheduler)
-        there = None
-        if booking.lost_time:
-            scheduler, customer = self._schedulers.of(booking.reservation.scheduler), booking.customer
-            there = await scheduler.standing(booking.id, customer.email) if customer else None
-        elif not binds:
-            there = await there_now(self._tools, booking)
-        if there:
-            booking = await follow_there(self._tools, booking, there)
-        elif not binds and may_not_be_listed(self._tools, booking, await self._made_at(booking, payment)):
-            raise SchedulerFailed("what was made just before this process began may not be listed yet")
-        self._asked_about.add(booking.id)
-        return booking
-
-    async def _made_at(self, booking: Booking, payment: Payment | None) -> datetime | None:
-        """When a booking may have been made last before this process began, of whose payment the rows learn only now;
-        None if that was long ago, or cannot be. Raises StripeError."""
-        soon = self._now() < self._began + LISTED_AFTER
-        if not soon or await self._paid_at(booking) < self._began or payment is None or not payment.session_id:
-            return None
-        if booking.lost_time:  # another time may have been chosen up to the end
-            return self._began
-        charged_at = (await self._tools.look_at_payment(payment)).charged_at
-        return charged_at if charged_at and charged_at < self._began else None
-
     async def _final_before(self, booking: Booking) -> SchedulerBooking | None:
         """The scheduler's booking of a visit that was confirmed before a copy of the database was put back, which knows
         nothing of that. Raises SchedulerError.
@@ -210,16 +175,11 @@ class Confirm:
         Only where the visit had begun when the row became paid, so that nobody has tried since: any other booking there
         is an answer that was lost, and its customer had no word of it in time.
         """
-        if not self._too_late(booking, at=await self._paid_at(booking)):
+        if not self._too_late(booking, at=await paid_at(self._tools, booking)):
             return None
         if booking.lost_time and await was_booked_there(self._tools, booking):
             return None  # it is final there before anyone pays, so that says nothing of when that was
         return await final_at(self._tools, booking, booking.reservation)
-
-    async def _paid_at(self, booking: Booking) -> datetime:
-        """When the row last became paid."""
-        history = await self._store.history(booking.id)
-        return max(entry.at for entry in history if entry.status is Status.PAID)
 
     async def _secure(
         self, booking: Booking, payment: Payment | None, there: SchedulerBooking | None
@@ -488,6 +448,8 @@ class Confirm:
         still book the time, the worker releases it once that call must have arrived."""
         offered = await self._store.offered(booking.id) if booking.was_expired else []
         change = replace(change, unchanged_since=booking.revision)
+        if self._confirmed_since.may_be_there(booking):
+            change = replace(change, reservation={**change.reservation, "unsure": True})
         canceled = await self._store.claim(booking.id, change)
         if canceled is None:
             return None

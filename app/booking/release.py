@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 
+from app.booking.as_there import COPY_KNOWN, is_made_anew
 from app.booking.at_scheduler import SCHEDULER_LEASE, find_at_scheduler
 from app.booking.tools import Tools
 from app.domain.booking import Booking, Status
@@ -26,6 +27,7 @@ class Release:
         self._schedulers = tools.schedulers
         self._availability = tools.availability
         self._now = tools.now
+        self._began = tools.now()
 
     async def booking(self, booking: Booking) -> None:
         """Release the time of an ended or lost booking at the scheduler; one that was confirmed stays there as
@@ -37,6 +39,7 @@ class Release:
             return
         if booking.status not in {Status.EXPIRED, Status.OFFERED, Status.CANCELED}:
             return
+        await self._release_moved(booking)
         if booking.canceled_at and reservation.reference:
             await self._cancel_at_scheduler(reservation, reservation.reference)
             return
@@ -84,6 +87,24 @@ class Release:
         for lost in await find_at_scheduler(self._tools, booking, reservation):
             if not lost.is_canceled and lost.id not in {but, has}:
                 await self._schedulers.of(reservation.scheduler).release(lost.id)
+
+    async def _release_moved(self, booking: Booking) -> None:
+        """Release what a booking that was cancelled here has at another time: it was moved after the copy of the
+        database was made that was put back, and cancelled before that was known."""
+        if booking.customer is None or not await self._may_have_moved(booking):
+            return
+        scheduler = self._schedulers.of(booking.reservation.scheduler)
+        there = await scheduler.standing(booking.id, booking.customer.email)
+        if there and there.id != booking.reservation.reference:
+            log.warning("moved before this copy was put back, and cancelled since", booking=booking.id)
+            await scheduler.release(there.id)
+
+    async def _may_have_moved(self, booking: Booking) -> bool:
+        inherited = booking.created_at <= self._began and self._now() <= self._began + COPY_KNOWN
+        if booking.status is not Status.CANCELED or not inherited or not is_made_anew(self._tools, booking):
+            return False
+        history = await self._store.history(booking.id)
+        return max(entry.at for entry in history if entry.status is Status.CANCELED) >= self._began
 
     async def _delete_doubles(self, reservation: Reservation) -> None:
         """The scheduler was asked again while an answer was missing, and both calls may have booked."""

@@ -20,6 +20,7 @@ PRICE = 120_000
 ALL_BACK, HALF_BACK = (f"[{{ at_least_hours = 1, refund_percent = {part} }}]" for part in (100, 50))
 NOTHING_BACK = "[{ at_least_hours = 300, refund_percent = 100 }]"
 OTHER_SERVICE = "reschedule = { other_service = true }"
+BY_EITHER = pytest.mark.parametrize("by", [Actor.CUSTOMER, Actor.OWNER])
 ALL = pytest.mark.parametrize("scheduler", ["hapio", "calcom", "calendly"])
 
 
@@ -757,3 +758,95 @@ async def test_a_payment_from_before_the_copy_was_put_back_waits_until_lists_mus
         await stack.tick(after=2 * MINUTE, times=2)
         assert await stack.status(booking) is Status.CONFIRMED
         assert len(booked(stack)) == 1
+
+
+# It is called off before what was done since is known
+
+
+async def put_back_while_the_scheduler_is_silent(stack: Stack, copy: Path) -> None:
+    await put_back(stack, copy)
+    stack.side.faults.append(Fault("error_before", times=None))
+    await stack.tick(after=timedelta(seconds=30))
+
+
+async def nothing_is_left_of(stack: Stack, booking: Booking, *, by: Actor) -> None:
+    await stack.parts.cancel.booking(booking.id, by=by)
+    stack.side.faults.clear()
+    await some_days(stack)
+    assert (await stack.status(booking), stack.money_kept(), booked(stack)) == (Status.CANCELED, 0, [])
+
+
+@BY_EITHER
+@pytest.mark.parametrize("scheduler", ["calcom", "calendly"])
+async def test_what_was_confirmed_since_is_released(tmp_path: Path, scheduler: str, by: Actor) -> None:
+    async with open_stack(tmp_path, scheduler=scheduler) as stack:
+        booking = await stack.hold(await stack.in_days(20))
+        session = await stack.at_stripe(booking)
+        copy = copied(stack, tmp_path)
+        await stack.stripe.pay(session)
+        await stack.tick(times=2)
+        assert (await stack.status(booking), len(booked(stack))) == (Status.CONFIRMED, 1)
+        await put_back_while_the_scheduler_is_silent(stack, copy)
+        assert await stack.status(booking) is Status.PAID
+        await nothing_is_left_of(stack, booking, by=by)
+
+
+@BY_EITHER
+@pytest.mark.parametrize("scheduler", ["calcom", "calendly"])
+async def test_so_is_what_was_confirmed_and_moved_since(tmp_path: Path, scheduler: str, by: Actor) -> None:
+    async with open_stack(tmp_path, scheduler=scheduler) as stack:
+        booking = await stack.hold(await stack.in_days(26))
+        session = await stack.at_stripe(booking)
+        copy = copied(stack, tmp_path)
+        await stack.stripe.pay(session)
+        await stack.tick(times=2)
+        await stack.move(booking, await stack.in_days(28))
+        assert len(booked(stack)) == 1
+        await put_back_while_the_scheduler_is_silent(stack, copy)
+        assert await stack.status(booking) is Status.PAID
+        await nothing_is_left_of(stack, booking, by=by)
+
+
+@ALL
+async def test_so_is_a_time_that_late_money_has_bought_since(tmp_path: Path, scheduler: str) -> None:
+    async with open_stack(tmp_path, scheduler=scheduler) as stack:
+        booking = await stack.hold(await stack.in_days(20))
+        session = await stack.at_stripe(booking)
+        await stack.tick(after=40 * MINUTE)
+        copy = copied(stack, tmp_path)
+        await stack.pay_late(session)
+        await stack.tick(times=2)
+        assert (await stack.status(booking), len(booked(stack))) == (Status.CONFIRMED, 1)
+        await put_back_while_the_scheduler_is_silent(stack, copy)
+        assert await stack.status(booking) is Status.PAID
+        await nothing_is_left_of(stack, booking, by=Actor.CUSTOMER)
+
+
+@BY_EITHER
+@ALL
+async def test_so_is_the_time_to_which_a_booking_was_moved_since(tmp_path: Path, scheduler: str, by: Actor) -> None:
+    async with open_stack(tmp_path, scheduler=scheduler) as stack:
+        booking = await stack.confirmed(await stack.in_days(26))
+        await stack.tick()
+        copy = copied(stack, tmp_path)
+        for days in (29, 33):
+            await stack.move(booking, await stack.in_days(days))
+            await stack.tick()
+        assert len(booked(stack)) == 1
+        await put_back_while_the_scheduler_is_silent(stack, copy)
+        await nothing_is_left_of(stack, booking, by=by)
+
+
+@BY_EITHER
+@ALL
+async def test_so_is_the_time_of_a_move_whose_difference_was_paid_since(
+    tmp_path: Path, scheduler: str, by: Actor
+) -> None:
+    async with open_stack(tmp_path, widget=OTHER_SERVICE, scheduler=scheduler) as stack:
+        booking = await stack.confirmed(await stack.in_days(26, "headshot"), service="headshot")
+        moving = await stack.move(booking, await stack.in_days(29, "portrait"), service="portrait")
+        copy = copied(stack, tmp_path)
+        await stack.pay_difference(moving)
+        assert len(booked(stack)) == 1
+        await put_back_while_the_scheduler_is_silent(stack, copy)
+        await nothing_is_left_of(stack, booking, by=by)
