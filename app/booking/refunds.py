@@ -107,10 +107,8 @@ class Refunds:
         """A payment arrived for which there is no booking: it is refunded, and the customer and the owner are told."""
         refund = self.new_refund(booking, payment, amount, reason)
         kinds = (MailKind.REFUNDED_CUSTOMER, MailKind.REFUNDED_OWNER)
-        about = "" if payment.move_id is None else payment.id
-        mails = self._notifications.mails_due(
-            booking, *kinds, about=about, detail={"reason": reason, "refund": refund.id}
-        )
+        detail = {"reason": reason, "refund": refund.id}
+        mails = self._notifications.mails_due(booking, *kinds, about=payment.id, detail=detail)
         if await self._store.add_refund(refund, seen=seen, mails=mails):
             await self.pay_soon(refund)
 

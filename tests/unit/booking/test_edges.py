@@ -271,6 +271,43 @@ async def test_held_money_that_came_twice_is_not_called_a_payment_on_its_way_bac
         assert "You have not been charged" in (told.text or "")
 
 
+async def pages(stack: Stack, booking: Booking, many: int) -> list[str]:
+    """So many payment pages in as many tabs, each for a corrected address."""
+    sessions = []
+    for tab in range(many):
+        await stack.parts.checkout.add_details(booking.id, {"name": "Anna Ek", "email": f"anna{tab}@customer.example"})
+        sessions.append(await stack.at_stripe(booking))
+    return sessions
+
+
+def refunds_told(stack: Stack, reader: str) -> list[str]:
+    mails = [mail for mail in stack.mailbox.messages if f"refunded_{reader}" in mail.header("Message-ID")]
+    return [mail.text or "" for mail in mails]
+
+
+async def test_each_payment_that_came_once_too_often_is_told(stack: Stack) -> None:
+    booking = await stack.hold()
+    for session in await pages(stack, booking, 3):
+        await stack.pay_late(session)
+    await stack.until_quiet()
+    assert (await stack.status(booking), stack.money_kept()) == (Status.CONFIRMED, 120_000)
+    assert ["You paid twice" in text for text in refunds_told(stack, "customer")] == [True, True]
+
+
+async def test_of_two_payments_for_a_time_that_is_lost_each_refund_is_told(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, widget="choose_hours = 0", settings={"staff_emails": ("o@s.example",)}) as stack:
+        booking = await stack.hold()
+        both = await pages(stack, booking, 2)
+        await stack.tick(after=40 * MINUTE)
+        await stack.side.stranger_takes(booking.starts_at)
+        await stack.take_everyone(booking.starts_at)
+        for session in both:
+            await stack.pay_late(session)
+        await stack.until_quiet()
+        assert (await stack.status(booking), stack.money_kept()) == (Status.CANCELED, 0)
+        assert [len(refunds_told(stack, reader)) for reader in ("customer", "owner")] == [2, 2]
+
+
 async def test_many_mails_go_out_a_few_at_a_time_so_that_nothing_else_waits_behind_them(stack: Stack) -> None:
     for nth in range(5):
         await stack.paid(await stack.hold(await stack.free_slot(nth=nth)))
