@@ -265,10 +265,12 @@ def _at_scheduler(books: Books, booking: Booking) -> Iterator[str]:
 
 
 def _was_past(books: Books, booking: Booking, one: Booked) -> bool:
-    """Whether it is the time that the booking was moved from, when that time had begun already."""
+    """Whether it is the time that the booking was moved from, when that time had begun already, or began while the
+    scheduler never answered."""
     moved = [row["at"] for row in books.of("history", booking.id) if row["what"] == "moved"]
-    own = one.reference == booking.reservation.reference
-    return bool(moved) and not own and not books.world.binds and one.starts_at <= max(moved)
+    if not moved or one.reference == booking.reservation.reference or books.world.binds:
+        return False
+    return one.starts_at <= (books.world.now() if books.world.never_answers("scheduler") else max(moved))
 
 
 def _orphans(books: Books) -> Iterator[str]:
