@@ -270,7 +270,8 @@ def _was_past(books: Books, booking: Booking, one: Booked) -> bool:
     moved = [row["at"] for row in books.of("history", booking.id) if row["what"] == "moved"]
     if not moved or one.reference == booking.reservation.reference or books.world.binds:
         return False
-    return one.starts_at <= (books.world.now() if books.world.never_answers("scheduler") else max(moved))
+    over: datetime = books.world.now() if books.world.never_answers("scheduler") else max(moved)
+    return one.starts_at <= over
 
 
 def _orphans(books: Books) -> Iterator[str]:
