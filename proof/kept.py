@@ -40,7 +40,7 @@ class Kept:
 def kept(books: Books, booking: Booking) -> Kept:
     """By the booking's moves in the order in which they were made."""
     reserved = {row["id"]: row for row in books.of("reservations", booking.id)}
-    done = sorted((row for row in books.of("moves", booking.id) if row["state"] == "done"), key=_made_at)
+    done = _in_order([row for row in books.of("moves", booking.id) if row["state"] == "done"])
     first = done[0]["from_reservation_id"] if done else booking.reservation.id
     parts: Sequence[_Part] = [_Part(_price(books, booking, reserved[first], done[0] if done else None), 100)]
     by_moves = 0
@@ -63,9 +63,15 @@ def kept(books: Books, booking: Booking) -> Kept:
     return Kept(price, sum(part.amount * (100 - min(part.percent, back)) // 100 for part in parts), by_moves)
 
 
-def _made_at(move: Any) -> datetime:
-    made: datetime = move["updated_at"]
-    return made
+def _in_order(done: Sequence[Any]) -> list[Any]:
+    """As each begins at the time to which the one before went; a clock may have been set between them."""
+    following = {move["from_reservation_id"]: move for move in done}
+    [at] = following.keys() - {move["reservation_id"] for move in done} or [None]
+    ordered = []
+    while at in following:
+        ordered.append(following[at])
+        at = following[at]["reservation_id"]
+    return ordered
 
 
 def _price(books: Books, booking: Booking, reservation: Any, move: Any) -> int:

@@ -30,6 +30,9 @@ PROCESSING_PATIENCE = timedelta(minutes=30)
 #: A Session this close to its end is not worth sending anyone to.
 SESSION_MARGIN = timedelta(minutes=1)
 
+#: The scheduler has heard of a cancellation whose refund went out so long before, if it can be reached at all.
+_RELEASED_AFTER = timedelta(hours=1)
+
 UNPAID = (Status.HELD, Status.AWAITING_PAYMENT)
 
 
@@ -50,6 +53,7 @@ class TakePayment:
         self._notifications = tools.notifications
         self._refunds = tools.refunds
         self._now = tools.now
+        self._began = tools.now()
         self._release = release
         self._confirm = confirm
         self._moves = moves
@@ -177,20 +181,25 @@ class TakePayment:
     async def _keep_final(self, booking: Booking, there: SchedulerBooking) -> Booking:
         """An unpaid booking is final in the scheduler. A free one, and one that the owner made for someone, were
         confirmed after the backup was made. Another one with a price, for which Stripe has no money, was made final by
-        someone else: it ends here, and stays there."""
-        self.inherited.discard(booking.id)
+        someone else: it ends here, and stays there, unless it had just been called off."""
         by_owner = booking.channel is Channel.DESK and not booking.pay_link
-        if not booking.terms.free and not by_owner:
-            log.error("final in the scheduler and not paid", booking=booking.id)
+        bought = not booking.terms.free and not by_owner
+        called_off = bought and await self._just_called_off(booking)
+        self.inherited.discard(booking.id)
+        if bought:
+            if not called_off:
+                log.error("final in the scheduler and not paid", booking=booking.id)
             change = Change(
                 UNPAID,
                 Status.EXPIRED,
                 HistoryWord.DEADLINE,
                 without_open_session=True,
                 values={"end_reason": EndReason.DEADLINE},
-                reservation={"reference": None, "unsure": False},
+                reservation={"reference": there.id if called_off else None, "unsure": False},
             )
             ended = await self._store.claim(booking.id, change)
+            if ended:
+                await self._release.soon(ended)
             return ended or await self._tools.booking(booking.id)
         customer = customer_of(there) if booking.customer is None else None
         if customer:
@@ -200,3 +209,9 @@ class TakePayment:
         change = Change((Status.HELD,), Status.PAID, word, reservation={"reference": there.id})
         stands = await self._store.claim(booking.id, change)
         return await self._confirm.finalize_soon(stands) if stands else await self._tools.booking(booking.id)
+
+    async def _just_called_off(self, booking: Booking) -> bool:
+        """Whether it was confirmed and called off after the backup was made, and the scheduler had not heard of that:
+        our refund of it is younger than that takes. An older one was goodwill, and the visit stands."""
+        since = self._began - _RELEASED_AFTER
+        return any(made.created >= since for made in await self._refunds.made_since(booking.id))

@@ -850,3 +850,42 @@ async def test_so_is_the_time_of_a_move_whose_difference_was_paid_since(
         assert len(booked(stack)) == 1
         await put_back_while_the_scheduler_is_silent(stack, copy)
         await nothing_is_left_of(stack, booking, by=by)
+
+
+# It was called off just before, and the scheduler had not heard
+
+
+async def refunded_before_the_restore(stack: Stack, folder: Path, *, off: bool, ago: timedelta) -> Booking:
+    """The copy knows a hold. Since then it was paid, and all of it refunded: for a cancellation of which the scheduler
+    does not hear, or as goodwill."""
+    booking = await stack.hold(await stack.in_days(20))
+    copy = copied(stack, folder)
+    await stack.paid(booking)
+    await stack.tick(times=2)
+    if off:
+        stack.side.faults.append(Fault("error_before", times=None))
+        await stack.cancel(booking)
+    else:
+        await stack.parts.owner_refunds.give_back(booking.id, Money(PRICE, "sek"))
+    await stack.tick(times=2)
+    assert (stack.money_kept(), len(booked(stack))) == (0, 1)
+    stack.clock.advance(ago)
+    await put_back(stack, copy)
+    stack.side.faults.clear()
+    return booking
+
+
+@ALL
+async def test_what_was_called_off_just_before_is_released(tmp_path: Path, scheduler: str) -> None:
+    async with open_stack(tmp_path, widget="undo_minutes = 0", scheduler=scheduler) as stack:
+        booking = await refunded_before_the_restore(stack, tmp_path, off=True, ago=MINUTE)
+        await some_days(stack)
+        assert (await stack.status(booking), stack.money_kept(), booked(stack)) == (Status.EXPIRED, 0, [])
+
+
+@ALL
+async def test_a_visit_that_its_owner_had_given_away_stays_in_the_calendar(tmp_path: Path, scheduler: str) -> None:
+    async with open_stack(tmp_path, scheduler=scheduler) as stack:
+        await refunded_before_the_restore(stack, tmp_path, off=False, ago=2 * HOUR)
+        await some_days(stack)
+        assert len(booked(stack)) == 1
