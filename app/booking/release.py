@@ -89,19 +89,23 @@ class Release:
                 await self._schedulers.of(reservation.scheduler).release(lost.id)
 
     async def _release_moved(self, booking: Booking) -> None:
-        """Release what a booking that was cancelled here has at another time: it was moved after the copy of the
-        database was made that was put back, and cancelled before that was known."""
+        """Release what a booking that was cancelled here has at another time."""
         if booking.customer is None or not await self._may_have_moved(booking):
             return
         scheduler = self._schedulers.of(booking.reservation.scheduler)
         there = await scheduler.standing(booking.id, booking.customer.email)
         if there and there.id != booking.reservation.reference:
-            log.warning("moved before this copy was put back, and cancelled since", booking=booking.id)
+            log.warning("moved unheard, and cancelled since", booking=booking.id)
             await scheduler.release(there.id)
 
     async def _may_have_moved(self, booking: Booking) -> bool:
-        inherited = booking.created_at <= self._began and self._now() <= self._began + COPY_KNOWN
-        if booking.status is not Status.CANCELED or not inherited or not is_made_anew(self._tools, booking):
+        """Whether it may have been moved without our knowing: by its owner, after a call whose answer was lost had made
+        it, or before a copy of the database was put back, and its cancellation came before that was known."""
+        if booking.status is not Status.CANCELED or not is_made_anew(self._tools, booking):
+            return False
+        if booking.reservation.unsure:
+            return True
+        if booking.created_at > self._began or self._now() > self._began + COPY_KNOWN:
             return False
         history = await self._store.history(booking.id)
         return max(entry.at for entry in history if entry.status is Status.CANCELED) >= self._began

@@ -244,8 +244,9 @@ class CalendlyScheduler:
             await self.cancel(reference)
 
     async def cancel(self, reference: str) -> None:
-        """Without a reason where one is refused, which third parties have seen. What a refusal means, the event tells:
-        a second cancellation is refused like one that is not allowed."""
+        """An event that was moved there is cancelled where it is now. Without a reason where one is refused, which
+        third parties have seen. What a refusal means, the event tells: a second cancellation is refused like one that
+        is not allowed."""
         for reason in (_REASON, ""):
             try:
                 await self._client.cancel(reference, reason=reason)
@@ -254,12 +255,15 @@ class CalendlyScheduler:
                     continue
                 if error.http_status not in {400, 403}:
                     raise
-                event = await self._client.event(reference)
+                # Not what we have booked anew since: that is another booking's to cancel.
+                event = await latest(self._event, await self._event(reference))
                 if event.is_canceled:
                     return
-                if event.starts_at <= self._now():
-                    raise SchedulerRefused(str(error), body=error.body) from error
-                raise
+                if event.id == reference:
+                    if event.starts_at <= self._now():
+                        raise SchedulerRefused(str(error), body=error.body) from error
+                    raise
+                await self.cancel(event.id)
             return
 
     async def restore(self, reference: str) -> SchedulerBooking:
@@ -349,10 +353,12 @@ class CalendlyScheduler:
     # -- looking ---------------------------------------------------------------------------------------------
 
     async def read(self, reference: str) -> SchedulerBooking:
+        return await self._with_successor(await self._event(reference))
+
+    async def _event(self, reference: str) -> SchedulerBooking:
         event = await self._client.event(reference)
         invitees = await self._client.invitees(reference)
-        # One-on-one types have one invitee.
-        return await self._with_successor(with_invitee(event, invitees[0])) if invitees else event
+        return with_invitee(event, invitees[0]) if invitees else event  # one-on-one types have one invitee
 
     async def _with_successor(self, there: SchedulerBooking) -> SchedulerBooking:
         """A move of ours books anew and then cancels, and Calendly does not know the one of the other. Whoever asks for

@@ -644,3 +644,38 @@ async def test_a_confirmed_booking_moved_after_the_copy_stands_where_it_is(stack
     await assert_booked_once(stack, booking)
     assert (await stack.now(booking)).starts_at == moved.booking.starts_at
     assert stack.money_kept() == 120000
+
+
+# The owner moves it there, unheard, and it is called off
+
+
+async def test_what_its_owner_has_moved_unheard_is_cancelled_where_it_is_now(stack: Stack) -> None:
+    stack.clock.advance(MINUTE)  # no booking from before the start, of which a copy might know too little
+    booking = await stack.confirmed(await stack.in_days(5))
+    later = await stack.in_days(7, resource_id=booking.resource_id)
+    await stack.side.owner_moves(booking.reservation.reference or "", later)
+    stack.side.faults.append(Fault("error_before", times=None))
+    await stack.cancel(booking)
+    stack.side.faults.clear()
+    await stack.until_quiet()
+    assert await stack.status(booking) is Status.CANCELED
+    await assert_nothing_there(stack)
+
+
+@pytest.mark.parametrize("scheduler", WEAK, indirect=True)
+async def test_so_is_what_a_call_whose_answer_was_lost_had_made(stack: Stack) -> None:
+    stack.clock.advance(MINUTE)
+    booking = await stack.hold(await stack.in_days(5))
+    later = await stack.in_days(7)
+    session = await stack.at_stripe(booking)
+    stack.side.faults.append(Fault("error_after", method="POST", path="(bookings|invitees)$"))
+    stack.side.faults.append(Fault("error_before", method="GET", path="(bookings|scheduled_events)$", times=None))
+    await stack.stripe.pay(session)
+    [made] = stack.side.booked()
+    await stack.side.owner_moves(made.reference, later)
+    stack.side.faults.append(Fault("error_before", times=None))
+    await stack.cancel(booking, by=Actor.OWNER)
+    stack.side.faults.clear()
+    await stack.until_quiet()
+    assert await stack.status(booking) is Status.CANCELED
+    await assert_nothing_there(stack)
