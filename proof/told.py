@@ -125,6 +125,7 @@ def _of_refunds(books: Books, booking: Booking) -> Iterator[str]:
     """Each refund that was not what a cancellation or a move gives is in a mail of its own, and so is each that
     failed."""
     rows = books.of("outbox", booking.id)
+    lost = {row["id"] for row in books.of("payments", booking.id) if row["dispute"] == "lost"}
     for refund in books.of("refunds", booking.id):
         reason, ident = EndReason(refund["reason"]), refund["id"]
         about = [row["kind"] for row in rows if _is_about(row, refund)]
@@ -133,7 +134,8 @@ def _of_refunds(books: Books, booking: Booking) -> Iterator[str]:
             for reader in readers:
                 if not any(kind.endswith(reader) for kind in about):
                     yield f"the {reader} was not told of a refund ({reason})"
-        if refund["status"] in {"failed", "canceled"}:
+        # What the bank has taken back for the customer is owed by nobody.
+        if refund["status"] in {"failed", "canceled"} and refund["payment_id"] not in lost:
             for reader in ("customer", "owner"):
                 if not any(f"refund_failed_{reader}" in row["id"] and ident in row["id"] for row in rows):
                     yield f"a refund failed, and the {reader} was not told"
