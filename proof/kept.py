@@ -64,14 +64,23 @@ def kept(books: Books, booking: Booking) -> Kept:
 
 
 def _in_order(done: Sequence[Any]) -> list[Any]:
-    """As each begins at the time to which the one before went; a clock may have been set between them."""
+    """As each begins at the time to which the one before went, since a clock may have been set between them; after a
+    change that was no move, the next one begins at another time."""
     following = {move["from_reservation_id"]: move for move in done}
-    [at] = following.keys() - {move["reservation_id"] for move in done} or [None]
     ordered = []
-    while at in following:
-        ordered.append(following[at])
-        at = following[at]["reservation_id"]
+    for first in sorted(done, key=_made_at):
+        at = first["from_reservation_id"]
+        if at in {move["reservation_id"] for move in done}:
+            continue
+        while at in following:
+            ordered.append(following[at])
+            at = following[at]["reservation_id"]
     return ordered
+
+
+def _made_at(move: Any) -> datetime:
+    made: datetime = move["updated_at"]
+    return made
 
 
 def _price(books: Books, booking: Booking, reservation: Any, move: Any) -> int:
