@@ -1,8 +1,8 @@
 """All acts, built once and given to the doors and the worker.
 
-Read them in the order of a booking's life: hold (or book_for), checkout, take_payment, confirm (with offered_times, and
-late_money for what the customer makes of them), release. Then comes what a confirmed one may still become (cancel, with
-undone_since, and reschedule), and what others do (follow, stripe_events, sweep, adopt).
+Read them in the order of a booking's life: hold (or book_for), checkout, take_payment, confirm (with confirmed_since,
+offered_times, and late_money for what the customer makes of them), release. Then comes what a confirmed one may still
+become (cancel, with undone_since, and reschedule), and what others do (follow, stripe_events, sweep, adopt).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from app.booking.cancel import Cancel
 from app.booking.candidates import Candidates
 from app.booking.checkout import Checkout
 from app.booking.confirm import Confirm
+from app.booking.confirmed_since import ConfirmedSince
 from app.booking.corrections import Corrections
 from app.booking.customers import Customers
 from app.booking.desk_payments import DeskPayments
@@ -81,7 +82,8 @@ def make_acts(
     those whose customers were offered other times, `undoable` those whose cancellation could still be undone."""
     release = Release(tools)
     offered_times = OfferedTimes(tools, release)
-    confirm = Confirm(tools, release, offered_times)
+    confirmed_since = ConfirmedSince(tools)
+    confirm = Confirm(tools, release, offered_times, confirmed_since)
     late_money = LateMoney(tools, offered_times, confirm, choosing)
     pages = PaymentPages(tools)
     moves = Moves(tools, release, pages)
@@ -105,7 +107,7 @@ def make_acts(
         confirm=confirm,
         late_money=late_money,
         release=release,
-        cancel=Cancel(tools, policy, release, confirm, moves, owner_refunds, late_money),
+        cancel=Cancel(tools, policy, release, confirm, confirmed_since, moves, owner_refunds, late_money),
         undone_since=UndoneSince(tools, undoable),
         reschedule=Reschedule(tools, policy, moves, candidates),
         owner_refunds=owner_refunds,

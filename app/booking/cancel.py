@@ -8,6 +8,7 @@ from datetime import datetime
 
 from app.booking.at_scheduler import SCHEDULER_LEASE
 from app.booking.confirm import Confirm
+from app.booking.confirmed_since import ConfirmedSince
 from app.booking.late_money import LateMoney
 from app.booking.moves import Moves
 from app.booking.owner_refunds import OwnerRefunds
@@ -39,6 +40,7 @@ class Cancel:
         policy: Policy,
         release: Release,
         confirm: Confirm,
+        confirmed_since: ConfirmedSince,
         moves: Moves,
         owner_refunds: OwnerRefunds,
         late_money: LateMoney,
@@ -55,6 +57,7 @@ class Cancel:
         self._policy = policy
         self._release = release
         self._confirm = confirm
+        self._confirmed_since = confirmed_since
         self._moves = moves
         self._owner_refunds = owner_refunds
         self._late_money = late_money
@@ -194,6 +197,7 @@ class Cancel:
         after = replace(booking, revision=booking.revision + 1)
         told: dict[str, str | int | bool] = {"by": by, "back": back.amount}
         told["undo_until"] = undo_until.isoformat() if undo_until > now else ""
+        elsewhere = self._confirmed_since.may_be_elsewhere(booking)
         change = Change(
             (Status.CONFIRMED,),
             Status.CANCELED,
@@ -206,9 +210,11 @@ class Cancel:
                 "undo_until": undo_until,
                 "revision": after.revision,
             },
+            reservation={"unsure": True} if elsewhere else {},
             owes=self._refunds.due_on_cancellation(after, back, by, due_at=undo_until),
-            # A call whose answer we gave up on may book the time as soon as it is free.
-            find_out_at=now + SCHEDULER_LEASE,
+            # A call whose answer we gave up on may book the time as soon as it is free. What was moved before this
+            # process began is there already.
+            find_out_at=now + SCHEDULER_LEASE if booking.reservation.unsure or not elsewhere else now,
             mails=self._notifications.mails_due(
                 after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told
             ),

@@ -61,7 +61,9 @@ class _AtItElsewhere(Exception):
 class Confirm:
     """Takes a paid booking to confirmed, or to its refund."""
 
-    def __init__(self, tools: Tools, release: Release, offered_times: OfferedTimes) -> None:
+    def __init__(
+        self, tools: Tools, release: Release, offered_times: OfferedTimes, confirmed_since: ConfirmedSince
+    ) -> None:
         self._tools = tools
         self._store = tools.store
         self._schedulers = tools.schedulers
@@ -73,7 +75,7 @@ class Confirm:
         self._locks = tools.locks
         self._release = release
         self._offered_times = offered_times
-        self._confirmed_since = ConfirmedSince(tools)
+        self._confirmed_since = confirmed_since
 
     async def confirm(self, booking: Booking) -> Booking:
         """Take a paid booking to confirmed, or to its refund. Raises SchedulerError, StripeError.
@@ -448,7 +450,7 @@ class Confirm:
         still book the time, the worker releases it once that call must have arrived."""
         offered = await self._store.offered(booking.id) if booking.was_expired else []
         change = replace(change, unchanged_since=booking.revision)
-        if self._confirmed_since.may_be_there(booking):
+        if self._confirmed_since.may_be_elsewhere(booking):
             change = replace(change, reservation={**change.reservation, "unsure": True})
         canceled = await self._store.claim(booking.id, change)
         if canceled is None:

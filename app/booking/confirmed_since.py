@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from app.booking.as_there import LISTED_AFTER, follow_there, is_made_anew, may_not_be_listed, there_now
+from app.booking.as_there import COPY_KNOWN, LISTED_AFTER, follow_there, is_made_anew, may_not_be_listed, there_now
 from app.booking.tools import Tools
 from app.domain.booking import Booking, Status
 from app.domain.payment import Payment
@@ -44,10 +44,14 @@ class ConfirmedSince:
         self._asked_about.add(booking.id)
         return booking
 
-    def may_be_there(self, booking: Booking) -> bool:
-        """Whether the scheduler may have a paid booking under an id that is not in the row. What may have been chosen
-        since from offered times is `LateMoney.as_there`'s to ask."""
-        return booking.status is Status.PAID and self._unknown(booking) and is_made_anew(self._tools, booking)
+    def may_be_elsewhere(self, booking: Booking) -> bool:
+        """Whether the scheduler may have a booking under an id that is not in the row: a paid one that was confirmed
+        since the copy, or a confirmed one that was moved since. What may have been chosen since from offered times is
+        `LateMoney.as_there`'s to ask."""
+        unheard = booking.status is Status.PAID and self._unknown(booking)
+        lasts = self._now() <= self._began + COPY_KNOWN
+        moved = booking.status is Status.CONFIRMED and booking.created_at < self._began and lasts
+        return (unheard or moved) and is_made_anew(self._tools, booking)
 
     def _unknown(self, booking: Booking) -> bool:
         return booking.created_at <= self._began and booking.id not in self._asked_about

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from app.booking.as_there import COPY_KNOWN, is_made_anew
+from app.booking.as_there import is_made_anew
 from app.booking.at_scheduler import SCHEDULER_LEASE, find_at_scheduler
 from app.booking.tools import Tools
 from app.domain.booking import Booking, Status
@@ -14,6 +14,7 @@ from app.errors import (
     SchedulerNotFound,
     SchedulerRefused,
 )
+from app.scheduling.port import SchedulerBooking
 
 log = structlog.get_logger()
 
@@ -27,7 +28,6 @@ class Release:
         self._schedulers = tools.schedulers
         self._availability = tools.availability
         self._now = tools.now
-        self._began = tools.now()
 
     async def booking(self, booking: Booking) -> None:
         """Release the time of an ended or lost booking at the scheduler; one that was confirmed stays there as
@@ -39,7 +39,6 @@ class Release:
             return
         if booking.status not in {Status.EXPIRED, Status.OFFERED, Status.CANCELED}:
             return
-        await self._release_moved(booking)
         if booking.canceled_at and reservation.reference:
             await self._cancel_at_scheduler(reservation, reservation.reference)
             return
@@ -83,32 +82,23 @@ class Release:
     async def _delete_tagged(self, reservation: Reservation, *, but: str = "") -> None:
         """Delete what the scheduler has under the tag: a call whose answer was lost may have made it."""
         booking = await self._tools.booking(reservation.booking_id)
-        has = booking.reservation.reference if booking.reservation.id != reservation.id else None
-        for lost in await find_at_scheduler(self._tools, booking, reservation):
+        own = booking.reservation.id == reservation.id
+        has = None if own else booking.reservation.reference
+        found = await find_at_scheduler(self._tools, booking, reservation)
+        if own and booking.status is Status.CANCELED:
+            found += await self._moved_unheard(booking)
+        for lost in {one.id: one for one in found}.values():
             if not lost.is_canceled and lost.id not in {but, has}:
                 await self._schedulers.of(reservation.scheduler).release(lost.id)
 
-    async def _release_moved(self, booking: Booking) -> None:
-        """Release what a booking that was cancelled here has at another time."""
-        if booking.customer is None or not await self._may_have_moved(booking):
-            return
+    async def _moved_unheard(self, booking: Booking) -> list[SchedulerBooking]:
+        """What a cancelled booking has at another time: its owner has moved what a lost answer had made, or it was
+        moved after the copy of the database was made that was put back."""
+        if booking.customer is None or not is_made_anew(self._tools, booking):
+            return []
         scheduler = self._schedulers.of(booking.reservation.scheduler)
         there = await scheduler.standing(booking.id, booking.customer.email)
-        if there and there.id != booking.reservation.reference:
-            log.warning("moved unheard, and cancelled since", booking=booking.id)
-            await scheduler.release(there.id)
-
-    async def _may_have_moved(self, booking: Booking) -> bool:
-        """Whether it may have been moved without our knowing: by its owner, after a call whose answer was lost had made
-        it, or before a copy of the database was put back, and its cancellation came before that was known."""
-        if booking.status is not Status.CANCELED or not is_made_anew(self._tools, booking):
-            return False
-        if booking.reservation.unsure:
-            return True
-        if booking.created_at > self._began or self._now() > self._began + COPY_KNOWN:
-            return False
-        history = await self._store.history(booking.id)
-        return max(entry.at for entry in history if entry.status is Status.CANCELED) >= self._began
+        return [there] if there else []
 
     async def _delete_doubles(self, reservation: Reservation) -> None:
         """The scheduler was asked again while an answer was missing, and both calls may have booked."""

@@ -764,6 +764,7 @@ async def test_a_payment_from_before_the_copy_was_put_back_waits_until_lists_mus
 
 
 async def put_back_while_the_scheduler_is_silent(stack: Stack, copy: Path) -> None:
+    stack.clock.advance(MINUTE)
     await put_back(stack, copy)
     stack.side.faults.append(Fault("error_before", times=None))
     await stack.tick(after=timedelta(seconds=30))
@@ -777,31 +778,20 @@ async def nothing_is_left_of(stack: Stack, booking: Booking, *, by: Actor) -> No
 
 
 @BY_EITHER
+@pytest.mark.parametrize("moved", [False, True])
 @pytest.mark.parametrize("scheduler", ["calcom", "calendly"])
-async def test_what_was_confirmed_since_is_released(tmp_path: Path, scheduler: str, by: Actor) -> None:
-    async with open_stack(tmp_path, scheduler=scheduler) as stack:
-        booking = await stack.hold(await stack.in_days(20))
-        session = await stack.at_stripe(booking)
-        copy = copied(stack, tmp_path)
-        await stack.stripe.pay(session)
-        await stack.tick(times=2)
-        assert (await stack.status(booking), len(booked(stack))) == (Status.CONFIRMED, 1)
-        await put_back_while_the_scheduler_is_silent(stack, copy)
-        assert await stack.status(booking) is Status.PAID
-        await nothing_is_left_of(stack, booking, by=by)
-
-
-@BY_EITHER
-@pytest.mark.parametrize("scheduler", ["calcom", "calendly"])
-async def test_so_is_what_was_confirmed_and_moved_since(tmp_path: Path, scheduler: str, by: Actor) -> None:
+async def test_what_was_confirmed_since_is_released_wherever_it_is(
+    tmp_path: Path, scheduler: str, by: Actor, *, moved: bool
+) -> None:
     async with open_stack(tmp_path, scheduler=scheduler) as stack:
         booking = await stack.hold(await stack.in_days(26))
         session = await stack.at_stripe(booking)
         copy = copied(stack, tmp_path)
         await stack.stripe.pay(session)
         await stack.tick(times=2)
-        await stack.move(booking, await stack.in_days(28))
-        assert len(booked(stack)) == 1
+        if moved:
+            await stack.move(booking, await stack.in_days(28))
+        assert (await stack.status(booking), len(booked(stack))) == (Status.CONFIRMED, 1)
         await put_back_while_the_scheduler_is_silent(stack, copy)
         assert await stack.status(booking) is Status.PAID
         await nothing_is_left_of(stack, booking, by=by)
@@ -850,6 +840,31 @@ async def test_so_is_the_time_of_a_move_whose_difference_was_paid_since(
         assert len(booked(stack)) == 1
         await put_back_while_the_scheduler_is_silent(stack, copy)
         await nothing_is_left_of(stack, booking, by=by)
+
+
+@pytest.mark.parametrize("effect", [0, 1, 2, 3, 4])
+async def test_nothing_is_left_if_the_process_is_replaced_or_dies_before_the_scheduler_answers(
+    tmp_path: Path, effect: int
+) -> None:
+    async with open_stack(tmp_path, scheduler="calendly") as stack:
+        booking = await stack.confirmed(await stack.in_days(26))
+        await stack.tick()
+        copy = copied(stack, tmp_path)
+        await stack.move(booking, await stack.in_days(29))
+        await put_back_while_the_scheduler_is_silent(stack, copy)
+        await stack.cancel(booking)
+        stack.clock.advance(7 * HOUR)
+        await stack.restart()
+        stack.side.faults.clear()
+        if effect:
+            stack.doom.at = stack.doom.effects + effect
+            with suppress(Crash):
+                await some_days(stack)
+            assert stack.doom.effects >= stack.doom.at, "it did die"
+            stack.doom.at = 0
+            await stack.restart()
+        await some_days(stack)
+        assert (await stack.status(booking), stack.money_kept(), booked(stack)) == (Status.CANCELED, 0, [])
 
 
 # It was called off just before, and the scheduler had not heard
