@@ -67,11 +67,10 @@ def _in_order(done: Sequence[Any]) -> list[Any]:
     """As each begins at the time to which the one before went, since a clock may have been set between them; after a
     change that was no move, the next one begins at another time."""
     following = {move["from_reservation_id"]: move for move in done}
+    arrived = {move["reservation_id"] for move in done}
     ordered = []
     for first in sorted(done, key=_made_at):
-        at = first["from_reservation_id"]
-        if at in {move["reservation_id"] for move in done}:
-            continue
+        at = None if first["from_reservation_id"] in arrived else first["from_reservation_id"]
         while at in following:
             ordered.append(following[at])
             at = following[at]["reservation_id"]

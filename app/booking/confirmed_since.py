@@ -22,13 +22,14 @@ class ConfirmedSince:
         self._schedulers = tools.schedulers
         self._now = tools.now
         self._began = tools.now()
-        self._asked_about: set[str] = set()
+        #: Whether the scheduler had the booking, by the ids of those about which it was asked.
+        self._stood: dict[str, bool] = {}
 
     async def take_in(self, booking: Booking, payment: Payment | None) -> Booking:
         """The booking where a move has made it anew, as moves do where locks do not bind, or where its customer has
         chosen one of the times that were offered for a late payment: made again at the time that the copy knows, it
         would be there twice. Raises SchedulerError, StripeError, and BookingConflict if it was changed meanwhile."""
-        if not self._unknown(booking):
+        if booking.created_at > self._began or booking.id in self._stood:
             return booking
         binds = self._schedulers.lock_binds(booking.reservation.scheduler)
         there = None
@@ -41,20 +42,19 @@ class ConfirmedSince:
             booking = await follow_there(self._tools, booking, there)
         elif not binds and may_not_be_listed(self._tools, booking, await self._made_at(booking, payment)):
             raise SchedulerFailed("what was made just before this process began may not be listed yet")
-        self._asked_about.add(booking.id)
+        self._stood[booking.id] = there is not None
         return booking
 
     def may_be_elsewhere(self, booking: Booking) -> bool:
         """Whether the scheduler may have a booking under an id that is not in the row: a paid one that was confirmed
         since the copy, or a confirmed one that was moved since. What may have been chosen since from offered times is
         `LateMoney.as_there`'s to ask."""
-        unheard = booking.status is Status.PAID and self._unknown(booking)
-        lasts = self._now() <= self._began + COPY_KNOWN
-        moved = booking.status is Status.CONFIRMED and booking.created_at < self._began and lasts
-        return (unheard or moved) and is_made_anew(self._tools, booking)
-
-    def _unknown(self, booking: Booking) -> bool:
-        return booking.created_at <= self._began and booking.id not in self._asked_about
+        if booking.created_at > self._began or not is_made_anew(self._tools, booking):
+            return False
+        if booking.status is Status.PAID:
+            return self._stood.get(booking.id, True)
+        older = booking.created_at < self._began
+        return booking.status is Status.CONFIRMED and older and self._now() <= self._began + COPY_KNOWN
 
     async def _made_at(self, booking: Booking, payment: Payment | None) -> datetime | None:
         """When a booking may have been made last before this process began, of whose payment the rows learn only now;

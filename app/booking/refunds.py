@@ -385,25 +385,26 @@ class Refunds:
 
     async def made_since(self, booking_id: str) -> list[RefundFacts]:
         """Refunds of ours at Stripe of which our rows know nothing: they were made after the copy that was put back.
-        Raises StripeError."""
+        What Stripe refuses to say is no reason to wait, and counts as none. Raises StripeError."""
         rows = {refund.id for refund in await self._store.refunds(booking_id)}
+        intents = [payment.payment_intent_id for payment in await self._store.payments(booking_id)]
+        try:
+            found = [await self._payments.refunds_of(intent) for intent in intents if intent] if self._payments else []
+        except StripeError as error:
+            if error.retry:
+                raise
+            return []
         return [
             facts
-            for payment in await self._store.payments(booking_id)
-            if self._payments and payment.payment_intent_id
-            for facts in await self._payments.refunds_of(payment.payment_intent_id)
+            for refunds in found
+            for facts in refunds
             if facts.refund_row and facts.refund_row not in rows and facts.status not in REFUND_VOID
         ]
 
     async def gave_by_terms_since(self, booking: Booking) -> bool:
-        """Whether one of them is of an amount that the booking's terms give: its customer had cancelled it. What Stripe
-        refuses to say is no reason to wait, and counts as no. Raises StripeError."""
-        try:
-            since = await self.made_since(booking.id)
-        except StripeError as error:
-            if error.retry:
-                raise
-            return False
+        """Whether one of them is of an amount that the booking's terms give: its customer had cancelled it. Raises
+        StripeError."""
+        since = await self.made_since(booking.id)
         moments = [until for until, _ in booking.terms.steps(booking.starts_at)]
         for made in since:
             given = {booking.terms.refund(at=at, starts_at=booking.starts_at).amount for at in (*moments, made.created)}

@@ -899,6 +899,20 @@ async def test_what_was_called_off_just_before_is_released(tmp_path: Path, sched
 
 
 @ALL
+async def test_so_it_is_once_stripe_says_again_what_was_refunded(tmp_path: Path, scheduler: str) -> None:
+    settings = {"staff_emails": (OWNER,)}
+    async with open_stack(tmp_path, widget="undo_minutes = 0", scheduler=scheduler, settings=settings) as stack:
+        stack.stripe.faults.append(StripeFault("refuse", method="GET", path="/refunds", status=403, times=None))
+        booking = await refunded_before_the_restore(stack, tmp_path, off=True, ago=MINUTE)
+        await some_days(stack)
+        assert await stack.status(booking) is Status.PAID
+        assert [subject.partition(":")[0] for subject in await stack.mail(OWNER)] == ["Needs your attention"]
+        stack.stripe.faults.clear()
+        await some_days(stack)
+        assert (await stack.status(booking), stack.money_kept(), booked(stack)) == (Status.CANCELED, 0, [])
+
+
+@ALL
 async def test_a_visit_that_its_owner_had_given_away_stays_in_the_calendar(tmp_path: Path, scheduler: str) -> None:
     async with open_stack(tmp_path, scheduler=scheduler) as stack:
         await refunded_before_the_restore(stack, tmp_path, off=False, ago=2 * HOUR)
