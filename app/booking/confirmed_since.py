@@ -49,12 +49,11 @@ class ConfirmedSince:
         """Whether the scheduler may have a booking under an id that is not in the row: a paid one that was confirmed
         since the copy, or a confirmed one that was moved since. What may have been chosen since from offered times is
         `LateMoney.as_there`'s to ask."""
-        if booking.created_at > self._began or not is_made_anew(self._tools, booking):
+        if booking.created_at >= self._began or not is_made_anew(self._tools, booking):
             return False
         if booking.status is Status.PAID:
             return self._stood.get(booking.id, True)
-        older = booking.created_at < self._began
-        return booking.status is Status.CONFIRMED and older and self._now() <= self._began + COPY_KNOWN
+        return booking.status is Status.CONFIRMED and self._now() <= self._began + COPY_KNOWN
 
     async def _made_at(self, booking: Booking, payment: Payment | None) -> datetime | None:
         """When a booking may have been made last before this process began, of whose payment the rows learn only now;
