@@ -118,7 +118,7 @@ def _money(books: Books, booking: Booking) -> Iterator[str]:
         yield "money is still held on a card"
     made = [one for intent in intents for one in books.refunds(intent["id"])]
     ours = books.of("refunds", booking.id)
-    by_hand = sum(row["amount"] for row in ours if row["problem"] == "in person")
+    by_hand = sum(row["amount"] for row in ours if row["problem"] == "in person" or row["status"] == "paid_another_way")
     failed = sum(one["amount"] for one in made if one["status"] in {"failed", "canceled"})
     returned = sum(one["amount"] for one in made) - failed + by_hand
     disputed = [one for intent in intents for one in books.disputes(intent["id"])]
@@ -134,6 +134,8 @@ def _money(books: Books, booking: Booking) -> Iterator[str]:
     unknown = {row["id"] for row in ours if row["reason"] == "at_stripe"} if books.world.restored else set()
     beside += sum(one["amount"] for one in made if one["metadata"] and one["id"] in unknown)
     due, beside_it, loose = _due_to_the_house(books, booking)
+    if booking.channel == "desk" and not booking.pay_link:  # what is paid at the visit, nobody has taken yet
+        due, beside_it = min(due, captured), min(beside_it, max(0, captured - due))
     kept = captured - returned
     known = 0 if failed or disputed else _given_back_before(books, booking)
     owed = min(due + beside_it, captured - known) if known else due + beside_it
@@ -170,10 +172,7 @@ def _due_to_the_house(books: Books, booking: Booking) -> tuple[int, int, bool]:
     well."""
     terms = kept_by_terms(books, booking)
     if booking.status is Status.CONFIRMED:
-        # Only a copy that was put back may have lost what was paid at the desk.
-        lost = books.world.restored and booking.channel == "desk" and not booking.pay_link
-        unpaid = lost and not any(row["captured"] for row in books.of("payments", booking.id))
-        return (0 if unpaid else terms.price), terms.by_moves, False
+        return terms.price, terms.by_moves, False
     if booking.status is Status.CANCELED and booking.end_reason is EndReason.BY_CUSTOMER:
         # What was only held on the card is let go, whatever the terms say.
         return terms.when_canceled, terms.by_moves, booking.canceled_at is None

@@ -39,7 +39,9 @@ class Books:
         async with self.world.processes[0].parts.store.engine.connect() as connection:
             self.bookings = [to_booking(row) for row in (await connection.execute(select_bookings())).mappings()]
             for table in (history, inbox, moves, outbox, payments, refunds, reservations, stray_payments):
-                self.rows[table.name] = list((await connection.execute(sa.select(table))).mappings())
+                # PostgreSQL begins to read a large table wherever it likes.
+                in_order = sa.select(table).order_by(*table.primary_key)
+                self.rows[table.name] = list((await connection.execute(in_order)).mappings())
         self._sort()
 
     def _sort(self) -> None:

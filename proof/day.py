@@ -40,9 +40,10 @@ from proof.story import (
 )
 from proof.world import World, open_world
 from tests.support.once import open_api
-from tests.support.sides import NAMES, CalendlySide, HapioSide, Side
+from tests.support.sides import NAMES, CalcomSide, CalendlySide, HapioSide, Side
 
 DAY = 86_400.0
+WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 PROCESSES = 3
 #: Of a hundred requests to a provider so many meet a fault.
 FAULTS = 3.0
@@ -185,6 +186,9 @@ async def enlarge(side: Side) -> Mapping[str, Any]:
             side.sandbox.change_event_type(event_type, days_ahead=31 * MONTHS)
         side.switches({"plan": "enterprise"})
         return {"calendly_creates_per_day": 100_000}
+    assert isinstance(side, CalcomSide)
+    every_day = {"days": WEEKDAYS, "startTime": "07:00", "endTime": "22:00"}  # the coach works alone
+    side.sandbox.change_hours([every_day])
     side.switches({"rate_limit_per_minute": 600})
     return {}
 

@@ -5,7 +5,7 @@ The product has rules of its own for this. Here they are written down again, so 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -40,9 +40,11 @@ class Kept:
 def kept(books: Books, booking: Booking) -> Kept:
     """By the booking's moves in the order in which they were made."""
     reserved = {row["id"]: row for row in books.of("reservations", booking.id)}
+    free = "no_charge" in books.words(booking.id)
     done = _in_order([row for row in books.of("moves", booking.id) if row["state"] == "done"])
     first = done[0]["from_reservation_id"] if done else booking.reservation.id
-    parts: Sequence[_Part] = [_Part(_price(books, booking, reserved[first], done[0] if done else None), 100)]
+    at_first = 0 if free else _price(books, booking, reserved[first], done[0] if done else None)
+    parts: Sequence[_Part] = [_Part(at_first, 100)]
     by_moves = 0
     for move in done:
         share = 100
@@ -50,6 +52,8 @@ def kept(books: Books, booking: Booking) -> Kept:
             share = _comes_back(move["created_at"], reserved[move["from_reservation_id"]]["starts_at"])
         now = sum(part.amount for part in parts)
         to = move["amount"] if books.world.restored else _price(books, booking, reserved[move["reservation_id"]], None)
+        if _service(reserved, move, "reservation_id") == _service(reserved, move, "from_reservation_id"):
+            to = now
         given, parts = _without_first(parts, max(0, now - to))
         by_moves += sum(part.amount * (100 - min(part.percent, share)) // 100 for part in given)
         parts = [_Part(part.amount, min(part.percent, share)) for part in parts]
@@ -89,6 +93,10 @@ def _price(books: Books, booking: Booking, reservation: Any, move: Any) -> int:
         return int(move["from_amount"]) if move else booking.terms.price.amount
     names = {ident: name for name, ident in books.world.side.services.items()}
     return _PRICES[names[reservation["service_id"]]]
+
+
+def _service(reserved: Mapping[str, Any], move: Any, which: str) -> Any:
+    return reserved[move[which]]["service_id"]
 
 
 def _comes_back(at: datetime, starts_at: datetime) -> int:

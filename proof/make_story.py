@@ -7,19 +7,30 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
+from proof.callers import with_caller
 from proof.network import FATES, Trouble
 from proof.never_ending import break_for_good
+from proof.second_thoughts import with_second_thoughts
 from proof.situations import choose_situation, death
 from proof.story import AFTER_HOLD, AFTER_PAID, OTHERS, RESTORED, SERVICES, WHEN, Act, Actor, Spell, Story, choose
 from tests.support.sides import NAMES, WORST
 
-#: One story in so many has faults that never stop.
+#: One story in so many has faults that never stop, in one of so many the desk books for a caller, and in one of so many
+#: the first visitor does something besides.
 _ONE_IN = 8
+_ONE_IN_HAS_A_CALLER = 6
+_ONE_IN_HAS_SECOND_THOUGHTS = 8
 
 
 def make(seed: int, scheduler: str = "", database: str = "sqlite") -> Story:
     """The story of this seed. `scheduler` empty: the seed decides that as well."""
     story = _that_ends(seed, scheduler, database)
+    chance = Random(f"caller {seed}")
+    if chance.random() * _ONE_IN_HAS_A_CALLER < 1:
+        story = with_caller(story, chance)
+    chance = Random(f"second thoughts {seed}")
+    if chance.random() * _ONE_IN_HAS_SECOND_THOUGHTS < 1:
+        story = with_second_thoughts(story, chance)
     chance = Random(f"never {seed}")
     return break_for_good(story, chance) if chance.random() * _ONE_IN < 1 else story
 

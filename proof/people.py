@@ -15,14 +15,13 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from app.booking.book_for import DeskOrder
 from app.booking.reschedule import Rescheduled
 from app.domain.booking import Actor as By
 from app.domain.booking import Booking, Customer, Visitor
 from app.domain.money import Money
-from app.domain.payment import Pays
 from app.errors import HoldfastError
 from app.parts import Parts
+from proof import at_desk
 from proof.process import Gone
 from proof.story import A_MONTH_ON, Act, Actor
 from proof.world import World
@@ -57,8 +56,8 @@ class People:
     """Everybody in a story. `bookings` are the visitors' by their number, as far as they have one."""
 
     def __init__(self, world: World) -> None:
-        self._world = world
-        self._bookings: dict[int, Booking] = {}
+        self.world = world
+        self.bookings: dict[int, Booking] = {}
         self._visitors = sum(one.name.startswith("visitor") for one in world.story.actors)
 
     async def live(self, number: int, actor: Actor) -> None:
@@ -69,7 +68,7 @@ class People:
             await asyncio.gather(*clicks)
 
     async def _click(self, number: int, actor: Actor, act: Act, click: int) -> None:
-        world, name = self._world, f"{actor.name}: {act.what}"
+        world, name = self.world, f"{actor.name}: {act.what}"
         if click:
             await asyncio.sleep(0.01 * click)
         world.note(name)
@@ -93,12 +92,12 @@ class People:
         mine = number if number < self._visitors else act.whose
         if act.what in _ALONE:
             await _ALONE[act.what](self, mine, act)
-        elif mine in self._bookings:
+        elif mine in self.bookings:
             await _ACTS[act.what](self, mine, act)
 
-    async def _run(self, act: Callable[[Parts], Awaitable[T]]) -> T:
+    async def run(self, act: Callable[[Parts], Awaitable[T]]) -> T:
         """Ask a process for it. What the product raises and does not name is wrong, and nobody gets an answer."""
-        process = self._world.someone()
+        process = self.world.someone()
         try:
             async with asyncio.timeout(_PATIENCE):
                 return await process.run(act)
@@ -106,13 +105,13 @@ class People:
             raise
         except Exception as error:
             if process.alive:
-                self._world.wrong.append(f"unexpected: {error!r}"[:300])
+                self.world.wrong.append(f"unexpected: {error!r}"[:300])
             raise Gone from error
 
     # -- until it is booked ----------------------------------------------------------------------------------
 
     async def _hold(self, number: int, act: Act) -> None:
-        world = self._world
+        world = self.world
         visitor = Visitor(key=f"visitor-{number}-{world.story.seed}", time_zone="Europe/Stockholm", language="en")
         customer = Customer(name=f"Visitor {number + 1}", email=f"visitor{number + 1}@customer.example")
 
@@ -120,7 +119,7 @@ class People:
             await self._until_soon(act.service, act.nth)
 
         async def hold(parts: Parts) -> Booking:
-            starts_at, resource = await self._free(parts, act.service, act.nth)
+            starts_at, resource = await self.free(parts, act.service, act.nth)
             return await parts.hold.take(
                 parts.widgets["studio"],
                 service_id=world.side.services[act.service],
@@ -130,13 +129,13 @@ class People:
                 customer=customer,
             )
 
-        self._bookings[number] = await self._run(hold)
+        self.bookings[number] = await self.run(hold)
 
-    async def _free(self, parts: Parts, service: str, nth: int) -> tuple[datetime, str]:
+    async def free(self, parts: Parts, service: str, nth: int) -> tuple[datetime, str]:
         """The start of the nth free time as the widget shows it, and somebody who is free then."""
         widget = parts.widgets["studio"]
-        offered = await parts.availability.service(widget, self._world.side.services[service])
-        month: date = self._world.clock().date().replace(day=1)
+        offered = await parts.availability.service(widget, self.world.side.services[service])
+        month: date = self.world.clock().date().replace(day=1)
         months, nth = divmod(nth, A_MONTH_ON)
         for _ in range(months):
             month = _next(month)
@@ -148,199 +147,214 @@ class People:
         slot = slots[min(nth, len(slots) - 1)]
         return slot.starts_at, slot.resource_ids[0]
 
-    async def _to_stripe(self, number: int) -> str | None:
+    async def to_stripe(self, number: int) -> str | None:
         """Begin to pay; the Session's id, None where nothing is to be paid."""
-        ident = self._bookings[number].id
-        url = await self._run(lambda parts: parts.checkout.start(ident))
+        ident = self.bookings[number].id
+        url = await self.run(lambda parts: parts.checkout.start(ident))
         if url is None:
             return None
         return urlsplit(url).path.rpartition("/")[2]
 
-    async def _card(self, session: str, card: Card = "ok") -> None:
+    async def card(self, session: str, card: Card = "ok") -> None:
         with suppress(ControlError, SandboxRefusal):
-            await self._world.stripe.pay(session, card=card)
-        self._world.network.launch(self._world.deliver())
+            await self.world.stripe.pay(session, card=card)
+        self.world.network.launch(self.world.deliver())
 
     async def pay(self, number: int, _: Act) -> None:
-        session = await self._to_stripe(number)
+        session = await self.to_stripe(number)
         if session:
-            await asyncio.sleep(self._world.random.choice((3.0, 40.0, 590.0)))
-            await self._card(session)
+            await asyncio.sleep(self.world.random.choice((3.0, 40.0, 590.0)))
+            await self.card(session)
         await self._come_back(number)
 
     async def _come_back(self, number: int) -> None:
-        if self._world.random.random() < 0.7:
-            ident = self._bookings[number].id
-            await self._run(lambda parts: parts.settle.booking(ident))
+        if self.world.random.random() < 0.7:
+            ident = self.bookings[number].id
+            await self.run(lambda parts: parts.settle.booking(ident))
 
     async def pay_twice(self, number: int, _: Act) -> None:
-        sessions = await asyncio.gather(self._to_stripe(number), self._to_stripe(number), return_exceptions=True)
+        sessions = await asyncio.gather(self.to_stripe(number), self.to_stripe(number), return_exceptions=True)
         for session in sessions:
             if isinstance(session, str):
-                await self._card(session)
+                await self.card(session)
         await self._come_back(number)
 
     async def walk_away(self, number: int, _: Act) -> None:
-        await self._to_stripe(number)
+        await self.to_stripe(number)
 
     async def pay_late(self, number: int, _: Act) -> None:
-        session = await self._to_stripe(number)
+        session = await self.to_stripe(number)
         if session is None:
             return
-        await asyncio.sleep(self._world.random.choice((620.0, 1900.0, 4000.0)))
+        await asyncio.sleep(self.world.random.choice((620.0, 1900.0, 4000.0)))
         await self._card_late(session)
         await self._come_back(number)
 
     async def _card_late(self, session: str) -> None:
         """Pay on a page that may have ended: money that was on its way may land all the same."""
-        stripe = self._world.stripe
+        stripe = self.world.stripe
         if stripe.state.sessions[session]["status"] == "open":
-            await self._card(session)
+            await self.card(session)
         elif stripe.switches.allow_late_payment:
             async with httpx.AsyncClient(transport=stripe.transport(), base_url="http://stripe.sandbox") as operator:
                 await operator.post(f"/_sandbox/sessions/{session}/force_pay")
-            self._world.network.launch(self._world.deliver())
+            self.world.network.launch(self.world.deliver())
 
     async def _until(self, moment: datetime) -> None:
-        await asyncio.sleep(max(0.0, (moment - self._world.clock()).total_seconds()))
+        await asyncio.sleep(max(0.0, (moment - self.world.clock()).total_seconds()))
 
     async def pay_at_the_end(self, number: int, _: Act) -> None:
         """They hesitate on Stripe's page until about the moment when their time is over."""
-        session = await self._to_stripe(number)
+        session = await self.to_stripe(number)
         if session is None:
             return
-        ident = self._bookings[number].id
-        booking = await self._run(lambda parts: parts.bookings.get(ident))
-        await self._until(booking.deadline + timedelta(seconds=self._world.random.choice((-0.2, 0.1, 1, 10, 60, 250))))
-        await self._card(session)
+        ident = self.bookings[number].id
+        booking = await self.run(lambda parts: parts.bookings.get(ident))
+        await self._until(booking.deadline + timedelta(seconds=self.world.random.choice((-0.2, 0.1, 1, 10, 60, 250))))
+        await self.card(session)
         await self._come_back(number)
 
     async def pay_begun(self, number: int, _: Act) -> None:
         """They pay when they are there already."""
-        session = await self._to_stripe(number)
+        session = await self.to_stripe(number)
         if session is None:
             return
-        await self._until_begun(self._bookings[number].starts_at)
+        await self._until_begun(self.bookings[number].starts_at)
         await self._card_late(session)
         await self._come_back(number)
 
     async def _until_soon(self, service: str, nth: int) -> None:
         """Wait until minutes before that free time."""
-        starts_at, _ = await self._run(lambda parts: self._free(parts, service, nth))
-        await self._until(starts_at - timedelta(seconds=self._world.random.choice((120, 400, 580))))
+        starts_at, _ = await self.run(lambda parts: self.free(parts, service, nth))
+        await self._until(starts_at - timedelta(seconds=self.world.random.choice((120, 400, 580))))
 
     async def _until_begun(self, starts_at: datetime) -> None:
-        late = timedelta(seconds=self._world.random.choice((20, 200, 1000)))
-        await self._until(min(starts_at + late, self._world.clock() + _LONGEST_WAIT))
+        late = timedelta(seconds=self.world.random.choice((20, 200, 1000)))
+        await self._until(min(starts_at + late, self.world.clock() + _LONGEST_WAIT))
 
     async def pay_and_call_off(self, number: int, act: Act) -> None:
         """They, or the owner, call it off while it is being confirmed."""
-        session = await self._to_stripe(number)
+        session = await self.to_stripe(number)
         if session:
-            await self._card(session)
-        await asyncio.sleep(self._world.random.choice((0.05, 0.2, 0.4, 0.8)))
-        await self.cancel(number, act, self._world.random.choice((By.CUSTOMER, By.OWNER)))
+            await self.card(session)
+        await asyncio.sleep(self.world.random.choice((0.05, 0.2, 0.4, 0.8)))
+        await self.cancel(number, act, self.world.random.choice((By.CUSTOMER, By.OWNER)))
 
     async def correct_and_pay_both(self, number: int, _: Act) -> None:
         """The address is corrected when Stripe's page is open already, and then both pages are paid."""
-        first = await self._to_stripe(number)
-        ident = self._bookings[number].id
+        first = await self.to_stripe(number)
+        ident = self.bookings[number].id
         form = {"name": f"Visitor {number + 1}", "email": f"visitor{number + 1}@mail.example"}
-        await self._run(lambda parts: parts.checkout.add_details(ident, form))
-        second = await self._to_stripe(number)
+        await self.run(lambda parts: parts.checkout.add_details(ident, form))
+        second = await self.to_stripe(number)
         for session in (second, first):
             if session:
                 await self._card_late(session)
         await self._come_back(number)
 
     async def decline_then_pay(self, number: int, _: Act) -> None:
-        session = await self._to_stripe(number)
+        session = await self.to_stripe(number)
         if session:
-            await self._card(session, "decline")
-            await self._card(session, "3ds")
+            await self.card(session, "decline")
+            await self.card(session, "3ds")
         await self._come_back(number)
 
     async def pay_another_amount(self, number: int, _: Act) -> None:
         """Stripe has another amount than was asked of it."""
-        session = await self._to_stripe(number)
+        session = await self.to_stripe(number)
         if session:
-            there = self._world.stripe.state.sessions[session]
+            there = self.world.stripe.state.sessions[session]
             there["amount_total"] = there["amount_subtotal"] = 100
-            await self._card(session)
+            await self.card(session)
         await self._come_back(number)
 
     async def give_up(self, number: int, _: Act) -> None:
-        ident = self._bookings[number].id
-        await self._run(lambda parts: parts.hold.give_up(ident))
+        ident = self.bookings[number].id
+        await self.run(lambda parts: parts.hold.give_up(ident))
 
     async def pay_and_give_up(self, number: int, act: Act) -> None:
-        session = await self._to_stripe(number)
-        payment = self._card(session) if session and self._world.random.random() < 0.5 else asyncio.sleep(0)
+        session = await self.to_stripe(number)
+        payment = self.card(session) if session and self.world.random.random() < 0.5 else asyncio.sleep(0)
         await asyncio.gather(payment, self.give_up(number, act))
 
     async def give_up_and_go_on(self, number: int, act: Act) -> None:
         """Two tabs at once."""
 
         async def go_on() -> None:
-            session = await self._to_stripe(number)
+            session = await self.to_stripe(number)
             if session:
-                await self._card(session)
+                await self.card(session)
 
-        later = self._world.random.choice((0.0, 0.01, 0.03, 0.1))
-        await _both(self.give_up(number, act), go_on(), later)
+        later = self.world.random.choice((0.0, 0.01, 0.03, 0.1))
+        await at_desk.both(self.give_up(number, act), go_on(), later)
 
     async def nothing(self, number: int, _: Act) -> None:
         """They are gone."""
 
+    async def ask_for_time(self, number: int, _: Act) -> None:
+        ident = self.bookings[number].id
+        await self.run(lambda parts: parts.hold.extend(ident))
+
+    async def hold_again(self, number: int, act: Act) -> None:
+        """The time to pay is over, and they take the same time once more."""
+        old, key = self.bookings[number], f"visitor-{number}-{self.world.story.seed}"
+        self.bookings[number] = await self.run(lambda parts: parts.hold.again(old.id, key))
+        await self.pay(number, act)
+
+    async def correct_address(self, number: int, _: Act) -> None:
+        ident = self.bookings[number].id
+        email = f"visitor{number + 1}@customer.exampel"
+        await self.run(lambda parts: parts.corrections.correct_email(ident, email, by=By.CUSTOMER, only_slips=True))
+
     # -- once it is booked -----------------------------------------------------------------------------------
 
     async def look(self, number: int, _: Act) -> None:
-        ident = self._bookings[number].id
-        await self._run(lambda parts: parts.bookings.view(ident))
-        await self._run(lambda parts: parts.settle.booking(ident))
+        ident = self.bookings[number].id
+        await self.run(lambda parts: parts.bookings.view(ident))
+        await self.run(lambda parts: parts.settle.booking(ident))
 
     async def cancel(self, number: int, _: Act, by: By = By.CUSTOMER) -> None:
-        ident = self._bookings[number].id
-        await self._run(lambda parts: parts.cancel.booking(ident, by=by))
+        ident = self.bookings[number].id
+        await self.run(lambda parts: parts.cancel.booking(ident, by=by))
 
     async def undo(self, number: int, act: Act) -> None:
-        ident = self._bookings[number].id
+        ident = self.bookings[number].id
         with suppress(HoldfastError):
             await self.cancel(number, act)
-        await asyncio.sleep(self._world.random.choice((0.0, 0.3, 200.0, 599.9, 601.0)))
+        await asyncio.sleep(self.world.random.choice((0.0, 0.3, 200.0, 599.9, 601.0)))
         clicks = 2 if act.what == "take it back twice" else 1
-        await asyncio.gather(*(self._run(lambda parts: parts.cancel.undo(ident)) for _ in range(clicks)))
+        await asyncio.gather(*(self.run(lambda parts: parts.cancel.undo(ident)) for _ in range(clicks)))
 
     async def undo_refunded(self, number: int, act: Act) -> None:
         """They take a cancellation back whose money the owner has returned in Stripe's dashboard meanwhile."""
         await self.cancel(number, act)
-        await asyncio.sleep(self._world.random.choice((1.0, 100.0)))
+        await asyncio.sleep(self.world.random.choice((1.0, 100.0)))
         await self.dashboard_refund(number, act)
-        await asyncio.sleep(self._world.random.choice((310.0, 450.0)))
-        ident = self._bookings[number].id
-        await self._run(lambda parts: parts.cancel.undo(ident))
+        await asyncio.sleep(self.world.random.choice((310.0, 450.0)))
+        ident = self.bookings[number].id
+        await self.run(lambda parts: parts.cancel.undo(ident))
 
-    async def _moved(self, number: int, act: Act, service: str = "", by: By = By.CUSTOMER) -> Rescheduled:
-        booking = self._bookings[number]
+    async def moved(self, number: int, act: Act, service: str = "", by: By = By.CUSTOMER) -> Rescheduled:
+        booking = self.bookings[number]
 
         async def move(parts: Parts) -> Rescheduled:
-            starts_at, _ = await self._free(parts, service or act.service, act.nth)
+            starts_at, _ = await self.free(parts, service or act.service, act.nth)
             return await parts.reschedule.booking(
                 booking.id,
                 starts_at=starts_at,
-                service_id=self._world.side.services[service] if service else "",
+                service_id=self.world.side.services[service] if service else "",
                 by=by,
             )
 
-        return await self._run(move)
+        return await self.run(move)
 
     async def move(self, number: int, act: Act) -> None:
-        await self._moved(number, act)
+        await self.moved(number, act)
 
     async def move_dearer(self, number: int, act: Act) -> None:
         if act.what.endswith("begun"):
             await self._until_soon("portrait", act.nth)
-        moving = await self._moved(number, act, "portrait")
+        moving = await self.moved(number, act, "portrait")
         if moving.checkout_url:
             session = urlsplit(moving.checkout_url).path.rpartition("/")[2]
             if act.what.endswith("walk away"):
@@ -349,23 +363,23 @@ class People:
                 await self._until_begun(moving.move.starts_at)
                 await self._card_late(session)
             else:
-                await asyncio.sleep(self._world.random.choice((2.0, 300.0, 1855.0, 1900.0)))
-                await self._card(session)
+                await asyncio.sleep(self.world.random.choice((2.0, 300.0, 1855.0, 1900.0)))
+                await self.card(session)
             await self._come_back(number)
 
     async def move_cheaper(self, number: int, act: Act) -> None:
-        await self._moved(number, act, "headshot")
+        await self.moved(number, act, "headshot")
 
     async def cancel_and_move(self, number: int, act: Act) -> None:
-        await _both(self._moved(number, act), self.cancel(number, act))
+        await at_desk.both(self.moved(number, act), self.cancel(number, act))
 
     async def choose(self, number: int, act: Act) -> None:
         """One of the times that are held because the money came too late."""
-        ident = self._bookings[number].id
-        offered = (await self._run(lambda parts: parts.bookings.view(ident))).offered
+        ident = self.bookings[number].id
+        offered = (await self.run(lambda parts: parts.bookings.view(ident))).offered
         if offered:
             one = offered[act.nth % len(offered)]
-            await self._run(lambda parts: parts.late_money.choose(ident, one.id))
+            await self.run(lambda parts: parts.late_money.choose(ident, one.id))
 
     # -- others ----------------------------------------------------------------------------------------------
 
@@ -373,44 +387,44 @@ class People:
         await self.cancel(number, act, By.OWNER)
 
     async def owner_moves(self, number: int, act: Act) -> None:
-        await self._moved(number, act, by=By.OWNER)
+        await self.moved(number, act, by=By.OWNER)
 
     async def owner_gives_back(self, number: int, _: Act) -> None:
-        booking = self._bookings[number]
+        booking = self.bookings[number]
         half = Money(booking.terms.price.amount // 200 * 100, booking.terms.price.currency)
-        await self._run(lambda parts: parts.owner_refunds.give_back(booking.id, half))
+        await self.run(lambda parts: parts.owner_refunds.give_back(booking.id, half))
 
     async def _reference(self, number: int) -> str:
-        ident = self._bookings[number].id
-        booking = await self._run(lambda parts: parts.bookings.get(ident))
-        there = {one.reference for one in self._world.side.booked()}
+        ident = self.bookings[number].id
+        booking = await self.run(lambda parts: parts.bookings.get(ident))
+        there = {one.reference for one in self.world.side.booked()}
         if booking.reservation.reference not in there:
             raise BadControl("not final there")
-        soon = booking.starts_at < self._world.clock() + _SEEN_WITHIN
-        if soon and not self._world.side.settings:  # no webhooks: it is seen in a look that the calls are saved for
+        soon = booking.starts_at < self.world.clock() + _SEEN_WITHIN
+        if soon and not self.world.side.settings:  # no webhooks: it is seen in a look that the calls are saved for
             raise BadControl("seen too late")
         return booking.reservation.reference or ""
 
     async def cancels_there(self, number: int, _: Act) -> None:
-        await self._world.side.owner_cancels(await self._reference(number))
-        self._world.network.launch(self._world.deliver())
+        await self.world.side.owner_cancels(await self._reference(number))
+        self.world.network.launch(self.world.deliver())
 
     async def customer_cancels_there(self, number: int, _: Act) -> None:
-        await self._world.side.customer_cancels(await self._reference(number))
-        self._world.network.launch(self._world.deliver())
+        await self.world.side.customer_cancels(await self._reference(number))
+        self.world.network.launch(self.world.deliver())
 
     async def moves_there(self, number: int, act: Act) -> None:
         reference = await self._reference(number)
-        starts_at, _ = await self._run(lambda parts: self._free(parts, act.service, act.nth + 3))
-        await self._world.side.owner_moves(reference, starts_at)
-        self._world.network.launch(self._world.deliver())
+        starts_at, _ = await self.run(lambda parts: self.free(parts, act.service, act.nth + 3))
+        await self.world.side.owner_moves(reference, starts_at)
+        self.world.network.launch(self.world.deliver())
 
     async def stranger(self, number: int, _: Act) -> None:
-        await self._world.side.stranger_takes(self._bookings[number].starts_at)
+        await self.world.side.stranger_takes(self.bookings[number].starts_at)
 
     async def _intent(self, number: int) -> str:
-        ident = self._bookings[number].id
-        intents = self._world.stripe.state.payment_intents.values()
+        ident = self.bookings[number].id
+        intents = self.world.stripe.state.payment_intents.values()
         paid = [one["id"] for one in intents if one["metadata"].get("booking_id") == ident and one["amount_received"]]
         if not paid:
             raise BadControl("nothing paid")
@@ -418,23 +432,23 @@ class People:
 
     async def dashboard_refund(self, number: int, act: Act) -> None:
         amount = 10_000 if act.what.startswith("part") else None
-        self._world.stripe.refund_in_dashboard(await self._intent(number), amount=amount)
-        self._world.network.launch(self._world.deliver())
+        self.world.stripe.refund_in_dashboard(await self._intent(number), amount=amount)
+        self.world.network.launch(self.world.deliver())
 
     async def dispute(self, number: int, _: Act) -> None:
-        made = self._world.stripe.open_dispute(await self._intent(number))
-        self._world.network.launch(self._world.deliver())
-        await asyncio.sleep(self._world.random.choice((10.0, 4000.0)))
-        self._world.stripe.close_dispute(made["id"], self._world.random.choice(("won", "lost")))
-        self._world.network.launch(self._world.deliver())
+        made = self.world.stripe.open_dispute(await self._intent(number))
+        self.world.network.launch(self.world.deliver())
+        await asyncio.sleep(self.world.random.choice((10.0, 4000.0)))
+        self.world.stripe.close_dispute(made["id"], self.world.random.choice(("won", "lost")))
+        self.world.network.launch(self.world.deliver())
 
     async def forged(self, number: int, _: Act) -> None:
         """Somebody claims that it is paid."""
         body = {"id": "evt_forged", "type": "checkout.session.completed", "data": {"object": {}}}
-        booking = self._bookings.get(number)
+        booking = self.bookings.get(number)
         if booking:
             body["data"] = {"object": {"id": "cs_x", "metadata": {"booking_id": booking.id}, "payment_status": "paid"}}
-        app = self._world.someone().app
+        app = self.world.someone().app
         assert app is not None
 
         async def post(_: Parts) -> int:
@@ -444,52 +458,12 @@ class People:
                 answer = await client.post("/api/webhooks/stripe", content=json.dumps(body), headers=headers)
             return answer.status_code
 
-        if await self._run(post) != 400:
-            self._world.wrong.append("a forged webhook was taken")
-
-    async def desk_books(self, number: int, act: Act) -> None:
-        world = self._world
-        link = act.what.endswith("link")
-
-        async def book(parts: Parts) -> Booking:
-            starts_at, _ = await self._free(parts, "portrait", act.nth)
-            order = DeskOrder(
-                widget=parts.widgets["studio"],
-                service_id=world.side.services["portrait"],
-                starts_at=starts_at,
-                resource_id=None,
-                customer=Customer(name="Phone Caller", email="caller@customer.example"),
-                language="en",
-                pays=Pays.LINK if link else Pays.CASH,
-                form=f"form-{number}-{act.nth}-{link}",
-                who="nora",
-                pay_until=world.clock() + timedelta(minutes=30) if link else None,
-            )
-            return await parts.book_for.book(order)
-
-        booking = await self._run(book)
-        if link:
-            self._bookings[-1 - number] = booking
-            session = await self._to_stripe(-1 - number)
-            if session and world.random.random() < 0.7:
-                await self._card(session)
+        if await self.run(post) != 400:
+            self.world.wrong.append("a forged webhook was taken")
 
     async def everybody_looks(self, _number: int, _act: Act) -> None:
         """A crowd reads the same month."""
-        await asyncio.gather(*(self._run(lambda parts: self._free(parts, "portrait", 0)) for _ in range(5)))
-
-
-async def _both(one: Awaitable[object], other: Awaitable[object], later: float = 0.0) -> None:
-    """Two tabs, the first so many seconds `later`: what one of them is refused does not keep the other from going
-    on."""
-
-    async def after() -> None:
-        await asyncio.sleep(later)
-        await one
-
-    for outcome in await asyncio.gather(after(), other, return_exceptions=True):
-        if isinstance(outcome, BaseException) and not isinstance(outcome, HoldfastError | Gone | TimeoutError):
-            raise outcome
+        await asyncio.gather(*(self.run(lambda parts: self.free(parts, "portrait", 0)) for _ in range(5)))
 
 
 def _next(month: date) -> date:
@@ -498,10 +472,9 @@ def _next(month: date) -> date:
 
 Does = Callable[[People, int, Act], Awaitable[None]]
 _ALONE: dict[str, Does] = {
-    "desk books": People.desk_books,
-    "desk books by link": People.desk_books,
     "everybody looks": People.everybody_looks,
     "forged webhook": People.forged,
+    **at_desk.BOOKS,
 }
 _ACTS: dict[str, Does] = {
     "pay": People.pay,
@@ -518,6 +491,9 @@ _ACTS: dict[str, Does] = {
     "give up": People.give_up,
     "go to pay and come back to give up": People.pay_and_give_up,
     "walk away": People.nothing,
+    "ask for more time": People.ask_for_time,
+    "hold it again and pay": People.hold_again,
+    "correct the address": People.correct_address,
     "look": People.look,
     "cancel": People.cancel,
     "cancel and take it back": People.undo,
@@ -541,4 +517,5 @@ _ACTS: dict[str, Does] = {
     "refund in the dashboard": People.dashboard_refund,
     "part refund in the dashboard": People.dashboard_refund,
     "dispute": People.dispute,
+    **at_desk.ACTS,
 }

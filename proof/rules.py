@@ -443,6 +443,28 @@ RULES: Sequence[Fault] = (
         (Edit("app/booking/book_for.py", "if order.pays is Pays.LINK:", "if False:"),),
     ),
     Fault(
+        "unpaid-falls-first",
+        "A move to a lower price first lowers what is still to be paid at the visit.",
+        (
+            Edit(
+                "app/domain/refund.py",
+                "return min(max(0, due - self.to_pay_at_visit(booking)), self.left)",
+                "return min(due, self.left)",
+            ),
+        ),
+    ),
+    Fault(
+        "kept-of-a-part",
+        "Of a part payment a cancellation keeps the share of the price that the terms keep.",
+        (
+            Edit(
+                "app/booking/policy.py",
+                "given_back(booking, funds.payments, funds.refunds) + at_visit",
+                "given_back(booking, funds.payments, funds.refunds)",
+            ),
+        ),
+    ),
+    Fault(
         "dispute-ends",
         "A refund waits for a dispute, and no longer than that.",
         (Edit("app/booking/refunds.py", "return dispute not in DISPUTE_OVER", "return bool(dispute)"),),

@@ -220,6 +220,8 @@ def _act_in_words(act: Act) -> str:
         words = f"{act.what} free time {act.nth + 1} of the {act.service}{'' if act.anyone else ' with one person'}"
     elif act.what.startswith("move"):
         words = f"{act.what}, to free time {act.nth + 1}"
+    elif act.whose < 0:
+        words = f"{act.what} (the caller's)"
     elif act.whose or act.what in OTHERS:
         words = f"{act.what} (visitor {act.whose + 1}'s)"
     return f"{words}{f', {act.times} clicks at once' if act.times > 1 else ''}"

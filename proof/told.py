@@ -79,7 +79,7 @@ def _lost(books: Books, booking: Booking) -> list[Any]:
 def _news(books: Books, booking: Booking) -> Iterator[str]:
     """The newest thing that happened to it, in a mail about that and not about an earlier one of its kind."""
     last = [word for word in books.words(booking.id) if word in _NEWS]
-    if not last:
+    if not last or booking.status is Status.EXPIRED:  # nobody waits for the payment by a link any more
         return
     news, over = _NEWS[last[-1]], booking.ends_at <= books.world.now()
     off = booking.status is not Status.CONFIRMED
@@ -106,7 +106,7 @@ def _how_it_ended(books: Books, booking: Booking) -> Iterator[str]:
     unasked = booking.status is Status.CANCELED and not any(word in _NEWS for word in books.words(booking.id))
     if unasked and not any(_has(books, booking, kind) for kind in ends) and not ends & kinds:
         yield "the customer was not told how it ended"
-    by_itself = booking.end_reason in {EndReason.DEADLINE, EndReason.PAYMENT_FAILED}
+    by_itself = booking.end_reason in {EndReason.DEADLINE, EndReason.PAYMENT_FAILED, EndReason.BY_OWNER}
     asked_to_pay = booking.channel is not Channel.DESK or booking.pay_link
     if booking.status is Status.EXPIRED and by_itself and asked_to_pay and not books.world.restored:
         written = {row["kind"] for row in books.of("outbox", booking.id)}

@@ -65,14 +65,18 @@ PAST_START = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class MoveQuote:
-    """What a move would cost. `difference` in smallest units: above 0 to be paid, below 0 to come back. `cap` is the
-    best share of what was paid so far that a later cancellation refunds."""
+    """What a move would cost. `difference` in smallest units: above 0 to be paid, below 0 to come back. `due` is what
+    the terms give of a lower price: more than comes back where some of that was never paid, or is refunded already.
+    `unpaid` is what is to be paid at the visit afterwards. `cap` is the best share of what was paid so far that a later
+    cancellation refunds."""
 
     service: Service
     slot: Slot
     resource: Resource
     price: Money
     difference: int
+    due: int
+    unpaid: int
     cap: int
 
 
@@ -119,7 +123,7 @@ class Moves:
             deadline=self._deadline(booking, slot, now),
             created_at=now,
             updated_at=now,
-            refund_due=max(0, -quote.difference),
+            refund_due=quote.due,
             refund_cap=quote.cap,
         )
         if not await self._store.insert_move(move, unchanged_since=booking.revision, capacity=resource.capacity):
@@ -343,7 +347,8 @@ class Moves:
         return moved
 
     async def _complete(self, move: Move, booking: Booking, after: Booking, there: SchedulerBooking) -> Move:
-        back = Money(min(move.refund_due, await self._refunds.money_left(booking.id)), move.price.currency)
+        funds = await self._refunds.funds(booking.id)
+        back = Money(funds.back_for_lower_price(booking, move.refund_due), move.price.currency)
         owes = self._refunds.amount_due(booking, back, EndReason.CHEAPER, cause=move.id) if back else None
         difference = -back.amount or max(0, move.price.amount - booking.terms.price.amount)
         told: dict[str, str | int | bool] = {

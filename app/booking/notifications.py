@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from app.domain.booking import Booking, Channel, Status, Trouble
+from app.domain.booking import Booking, Status, Trouble
 from app.domain.history import HistoryWord
 from app.domain.mail_addresses import mailbox
 from app.domain.money import Money
@@ -152,7 +152,7 @@ class Notifications:
             waits_for_bank=_waits_for_bank(funds),
             returned_by_bank=not funds.left and any(payment.returned_by_bank for payment in funds.payments),
             detail=detail,
-            unpaid=funds.open_amount(booking) if booking.channel is Channel.DESK else 0,
+            unpaid=funds.to_pay_at_visit(booking),
             in_person=funds.in_person,
             receipt=any(payment.payment_intent_id for payment in funds.payments),
             offered=offered,

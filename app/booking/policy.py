@@ -44,8 +44,9 @@ class Allowed:
     """What the customer may do at one reading of the clock, `at`, and what would follow.
 
     `percent` of the price, which is `refund`, comes back on cancellation, and goes out at `refund_at`; `uncharged` says
-    that it is only set aside at the bank, and is let go, `unpaid` that no money came so far. A refusal of None means
-    that the act is open to the customer.
+    that it is only set aside at the bank, and is let go, `unpaid` that no money came so far, and `at_visit` how much of
+    the price, in smallest units, is to be paid at the visit. A refusal of None means that the act is open to the
+    customer.
     """
 
     at: datetime
@@ -54,6 +55,7 @@ class Allowed:
     refund: Money
     uncharged: bool
     unpaid: bool
+    at_visit: int
     refund_at: datetime
     move_refusal: Refusal | None
     move_until: datetime
@@ -92,8 +94,10 @@ class Policy:
         held, for_move = funds.held(booking), funds.paid_for(move)
         to_choose = booking.status is Status.OFFERED  # nothing was booked yet, so the terms keep nothing
         due = terms.price if held or to_choose else terms.refund(at=at, starts_at=booking.starts_at)
-        given = given_back(booking, funds.payments, funds.refunds)
-        back = due.amount if held else min(max(0, due.amount - given), funds.left - for_move) + for_move
+        # The terms keep a share of the price: what was paid so far goes towards it first.
+        at_visit = funds.to_pay_at_visit(booking)
+        less = given_back(booking, funds.payments, funds.refunds) + at_visit
+        back = due.amount if held else min(max(0, due.amount - less), funds.left - for_move) + for_move
         refusal = None
         if booking.status not in {Status.CONFIRMED, Status.PAID, Status.OFFERED}:
             refusal = Refusal.NOT_CONFIRMED
@@ -118,6 +122,7 @@ class Policy:
             refund=replace(due, amount=max(0, back)),
             uncharged=held,
             unpaid=not any(payment.captured for payment in funds.payments),
+            at_visit=at_visit,
             refund_at=at if booking.status is not Status.CONFIRMED or moving else self.undo_until(booking, at),
             move_refusal=move_refusal,
             move_until=move_until,

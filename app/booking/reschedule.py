@@ -19,7 +19,6 @@ from app.domain.booking import Actor, Booking, EndReason
 from app.domain.catalogue import Resource, Service, Slot
 from app.domain.charge_minimum import chargeable
 from app.domain.local_days import next_month
-from app.domain.money import Money
 from app.domain.move import Move, MoveState
 from app.domain.refund import Funds
 from app.errors import (
@@ -231,24 +230,27 @@ class Reschedule:
         if slot is None or not asked:
             raise await self._taken(booking, service_id, starts_at, resource_id)
         asked.sort(key=lambda resource: resource.id != booking.resource_id)
-        price, difference, cap = await self._price_of_move(booking, price, owner=owner)
-        return [MoveQuote(service, slot, resource, price, difference, cap) for resource in asked]
+        quote = await self._priced(booking, MoveQuote(service, slot, asked[0], price, 0, 0, 0, 100), owner=owner)
+        return [replace(quote, resource=resource) for resource in asked]
 
-    async def _price_of_move(self, booking: Booking, price: Money, *, owner: bool) -> tuple[Money, int, int]:
-        """(price, difference, cap) of a move to a service at this price: the only place where that is calculated.
+    async def _priced(self, booking: Booking, quote: MoveQuote, *, owner: bool) -> MoveQuote:
+        """The quote with what the move costs or gives back: the only place where that is calculated.
 
         When the owner moves a booking, the whole difference is refunded and nothing is capped: a customer cannot use
         such a move to get around the terms.
         """
-        terms, now = booking.terms, self._now()
+        terms, now, funds = booking.terms, self._now(), await self._refunds.funds(booking.id)
+        price, unpaid = quote.price, funds.to_pay_at_visit(booking)
         dearer = price.amount - terms.price.amount
         cap = 100 if owner else terms.cap_of_move(at=now, starts_at=booking.starts_at)
         if dearer > 0:
             if chargeable(replace(price, amount=dearer)):
-                return price, dearer, cap
-            return terms.price, 0, cap  # less than Stripe charges: the owner goes without it
-        back = -dearer if owner else terms.move_refund(price, at=now, starts_at=booking.starts_at).amount
-        return price, -min(back, await self._refunds.money_left(booking.id)), cap
+                return replace(quote, difference=dearer, unpaid=unpaid, cap=cap)
+            # Less than Stripe charges: the owner goes without it.
+            return replace(quote, price=terms.price, unpaid=unpaid, cap=cap)
+        due = -dearer if owner else terms.move_refund(price, at=now, starts_at=booking.starts_at).amount
+        back = funds.back_for_lower_price(booking, due)
+        return replace(quote, difference=-back, due=due, unpaid=max(0, unpaid + dearer), cap=cap)
 
     async def _taken(
         self, booking: Booking, service_id: str, starts_at: datetime, resource_id: str | None

@@ -324,7 +324,9 @@ class Desk:
             ]
         stays = "The price stays at" if quote.price == booking.terms.price else "It costs"
         price = f"{stays} {money(quote.price)}" if quote.price else "It is free"
-        return [*lines, f"{price}. There is nothing to pay or refund. {self._mailed(booking)}"]
+        rest = f"{money(Money(quote.unpaid, quote.price.currency))} of it is to be paid at the visit."
+        due = rest if quote.unpaid else "There is nothing to pay or refund."
+        return [*lines, f"{price}. {due} {self._mailed(booking)}"]
 
     async def _no_show(self) -> int:
         view = await self._view()

@@ -49,8 +49,9 @@ class Move(Reserved):
     `reservation` is the time that it goes to, and `from_reservation_id` names the one that the booking had when it
     began; `price` is what the booking costs then, `from_price` what it cost. None of it changes when the move is done,
     refused or expired: it is the booking that points to the other time. `deadline` is the end of paying. `by` is who
-    asked. `refund_due` is what comes back once it is done, in smallest units, and `refund_cap` the best share that what
-    was paid before keeps: both as they were when the customer was shown them.
+    asked. `refund_due` is what the terms give back once it is done, in smallest units; what is still to be paid at the
+    visit is taken off it then. `refund_cap` is the best share that what was paid before keeps. Both are as they were
+    when the customer was shown them.
     """
 
     id: str

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from app.domain.booking import Booking, EndReason
+from app.domain.booking import Booking, Channel, EndReason
 from app.domain.money import Money
 from app.domain.move import Move
 from app.domain.payment import Payment, PaymentState
@@ -238,7 +238,7 @@ def given_back(booking: Booking, payments: Sequence[Payment], refunds: Sequence[
     """How much of the price was already refunded outside the terms, in smallest units; a cancellation refunds that much
     less. Not counted are refunds because the price fell, refunds of a second payment, and the owner's refunds that only
     replace a failed one of these."""
-    paying = {booking.payment_id} | {payment.id for payment in payments if payment.move_id}
+    paying = {booking.payment_id} | {payment.id for payment in payments if payment.move_id or payment.in_person}
     by_hand = sum(_live(refund) for refund in refunds if refund.reason in _BY_HAND and refund.payment_id in paying)
     replaced = sum(
         amount
@@ -297,6 +297,15 @@ class Funds:
         )
         came = sum(payment.captured for payment in self.payments if payment.state is PaymentState.CAPTURED)
         return 0 if under_way else max(0, booking.terms.price.amount - came)
+
+    def to_pay_at_visit(self, booking: Booking) -> int:
+        """How much of the price the owner has agreed to take later. What others than the desk have booked was paid
+        before it was confirmed."""
+        return self.open_amount(booking) if booking.channel is Channel.DESK else 0
+
+    def back_for_lower_price(self, booking: Booking, due: int) -> int:
+        """How much of what a move to a lower price gives is refunded: what is still to be paid falls first."""
+        return min(max(0, due - self.to_pay_at_visit(booking)), self.left)
 
     @property
     def in_person(self) -> bool:

@@ -15,6 +15,7 @@ from app.domain.words import Said
 from app.mail.letter import Mail
 from app.text.catalogues import translator
 from app.text.formats import format_day, format_money, format_span, format_time
+from app.text.price_words import to_pay_at_visit
 from app.text.zones import local, same_clock, zone_label
 from app.widgets import Widget
 
@@ -164,10 +165,7 @@ def price_row(mail: Mail) -> tuple[str, str]:
     if mail.booking.confirmed_at is None and mail.booking.pay_link:
         return (_("Price"), price)
     if mail.unpaid:
-        rest = format_money(Money(mail.unpaid, terms.price.currency), mail.language)
-        whole, part = _("%(price)s, to be paid at the visit"), _("%(price)s, %(rest)s of it to be paid at the visit")
-        said = whole if mail.unpaid == terms.price.amount else part
-        return (_("Price"), said % {"price": price, "rest": rest})
+        return (_("Price"), to_pay_at_visit(terms.price, mail.unpaid, mail.language))
     return (_("Paid"), format_money(terms.price, mail.language))
 
 

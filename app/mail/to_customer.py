@@ -366,7 +366,7 @@ def _difference(mail: Mail) -> str:
         return _("The new price is lower.") + " " + _goes_back(mail, money)
     if mail.booking.terms.free:
         return _("There is nothing to pay.")
-    return _("There is nothing to pay or refund.")
+    return "" if mail.unpaid else _("There is nothing to pay or refund.")
 
 
 def _why_released(mail: Mail) -> str:

@@ -132,7 +132,7 @@ def moved(mail: Mail, now: datetime) -> Letter:
     return Letter(
         subject=subject % facts(mail, now),
         heading=_("A booking has been changed") if same_time else _("A booking has been moved"),
-        paragraphs=(ours if mail.by_owner else theirs, _difference(mail)),
+        paragraphs=says((ours if mail.by_owner else theirs, _difference(mail))),
         rows=(*before_row(mail, now), *place_rows(mail), price_row(mail), *_customer_rows(mail)),
     )
 
@@ -320,7 +320,7 @@ def _difference(mail: Mail) -> str:
         return _("The new price is lower. We will refund the difference of %(amount)s to the customer.") % amount
     if mail.booking.terms.free:
         return _("There is nothing to pay.")
-    return _("There is nothing to pay or refund.")
+    return "" if mail.unpaid else _("There is nothing to pay or refund.")
 
 
 def _dispute(mail: Mail, now: datetime) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from app.booking.bookings import BookingView
@@ -44,10 +45,13 @@ def _gives_back(allowed: Allowed, booking: Booking, language: str) -> list[str]:
         "before": past[-1][1] if past else 0,
         "until": when(ahead, booking, now, language) if ahead else "",
     }
-    if allowed.refund != terms.price.share(allowed.percent):  # some of it went back already, or is disputed
+    # Some of it went back already, is disputed, or was never paid.
+    if allowed.refund != terms.price.share(allowed.percent):
         return [
             _("You would get a refund of %(amount)s.") % values
             if allowed.refund
+            else _("You would get no refund.")
+            if allowed.at_visit
             else _("You would get no further refund.")
         ]
     if allowed.percent == 100:
@@ -80,20 +84,22 @@ def share_line(allowed: Allowed, booking: Booking, language: str) -> str:
 
 
 def steps(allowed: Allowed, booking: Booking, language: str) -> list[dict[str, Any]]:
-    """The terms as dated lines, with the one that holds now. Empty for a free booking."""
+    """The terms as dated lines, with the one that holds now. Empty where there is nothing to refund."""
     _ = catalogues.translator(language).gettext
     terms, now = booking.terms, allowed.at
-    if terms.free:
+    if terms.free or allowed.at_visit == terms.price.amount:
         return []
     lines: list[dict[str, Any]] = []
     dated = [(until, percent) for until, percent in terms.steps(booking.starts_at) if percent]
     for until, percent in dated:
         holds = until >= now and not any(line["now"] for line in lines)
-        amount = formats.format_money(terms.refund(at=until, starts_at=booking.starts_at), language)
+        back = terms.refund(at=until, starts_at=booking.starts_at)
+        back = replace(back, amount=max(0, back.amount - allowed.at_visit))
+        share = {"percent": percent, "amount": formats.format_money(back, language)}
         lines.append(
             {
                 "until": _("Until %(when)s") % {"when": when(until, booking, now, language)},
-                "back": tight(_("%(percent)d%%, %(amount)s") % {"percent": percent, "amount": amount}),
+                "back": tight(_("%(percent)d%%, %(amount)s") % share) if back else _("no refund"),
                 "now": holds,
                 "past": until < now,
             }

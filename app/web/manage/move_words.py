@@ -10,6 +10,7 @@ from app.domain.booking import Booking
 from app.domain.money import Money
 from app.errors import HoldfastError, LinkExpired, PaymentRefused, SchedulerError, StripeError
 from app.text import catalogues, formats
+from app.text.price_words import to_pay_at_visit
 from app.web.shared.time_words import when
 
 
@@ -58,6 +59,9 @@ def price_difference(quote: MoveQuote, booking: Booking, language: str) -> tuple
             "changes."
         )
     cheaper = booking.terms.price.amount - quote.price.amount
+    if quote.due > -quote.difference:  # some of it was never paid, or went back already
+        head = _("You get a refund of %(amount)s") % amount if quote.difference else _at_visit(quote, language)
+        return head, _("The new price is lower.")
     if 0 < -quote.difference < cheaper:
         return _("You get a refund of %(amount)s") % amount, _(
             "This is the part of the price difference that your booking terms still refund. It usually arrives "
@@ -73,7 +77,15 @@ def price_difference(quote: MoveQuote, booking: Booking, language: str) -> tuple
         )
     if booking.terms.free:
         return _("Nothing to pay or refund"), _("It stays free of charge.")
+    if quote.unpaid:
+        return _at_visit(quote, language), ""
     return _("Nothing to pay or refund"), _("What you paid counts towards the new time.")
+
+
+def _at_visit(quote: MoveQuote, language: str) -> str:
+    if quote.unpaid:
+        return to_pay_at_visit(quote.price, quote.unpaid, language)
+    return catalogues.translator(language).gettext("Nothing to pay or refund")
 
 
 def move_button(quote: MoveQuote, language: str) -> str:

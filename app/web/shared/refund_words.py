@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from app.booking.bookings import BookingView
-from app.domain.booking import Channel, Status
+from app.domain.booking import Status
 from app.domain.money import Money
 from app.domain.payment import Payment, PaymentState
 from app.domain.refund import Refund, RefundStatus, failures
@@ -134,8 +134,8 @@ def money_rows(view: BookingView, now: datetime, language: str) -> list[dict[str
             amount = formats.format_money(Money(payment.captured, payment.price.currency), language)
             label = _("Paid for the move") if payment.move_id else _("Paid")
             rows.append({"label": label, "amount": amount, "how": paid_how(payment, language)})
-    unpaid = view.funds.open_amount(view.booking)
-    if unpaid and view.booking.channel is Channel.DESK and view.booking.status is Status.CONFIRMED:
+    unpaid = view.funds.to_pay_at_visit(view.booking)
+    if unpaid and view.booking.status is Status.CONFIRMED:
         amount = formats.format_money(Money(unpaid, view.booking.terms.price.currency), language)
         rows.append({"label": _("To pay at your visit"), "amount": amount, "how": ""})
     for refund in shown_refunds(view):

@@ -13,7 +13,7 @@ from app.booking.bookings import BookingView
 from app.booking.manage_links import MANAGED
 from app.booking.policy import Allowed
 from app.booking.take_payment import UNPAID
-from app.domain.booking import Actor, Channel, Status
+from app.domain.booking import Actor, Status
 from app.domain.money import Money
 from app.errors import BookingConflict, HoldfastError, InvalidDetails, NotFound, PolicyRefused
 from app.parts import parts_of
@@ -137,8 +137,7 @@ def to_take(view: BookingView) -> int:
     """What the owner may still take in person, in smallest units: at the visit, or in place of a payment by link."""
     booking = view.booking
     waits = booking.pay_link and booking.status in UNPAID
-    at_desk = booking.channel is Channel.DESK
-    return view.funds.open_amount(booking) if at_desk and (waits or booking.status is Status.CONFIRMED) else 0
+    return view.funds.to_pay_at_visit(booking) if waits or booking.status is Status.CONFIRMED else 0
 
 
 def _pay_path(request: Request, view: BookingView) -> str:

@@ -38,6 +38,7 @@ from app.mail import MailKind
 from app.msgid import N_
 from app.text import catalogues, formats, zones
 from app.text.history_words import PAID_HOW, history_words
+from app.text.price_words import to_pay_at_visit
 from app.web.shared.booking_summary import at_place, price
 from app.web.shared.refund_words import captured, disputed, owner_refund_words, paid_how
 from app.web.shared.status_words import status_words
@@ -352,6 +353,10 @@ def moves_money(quote: MoveQuote, view: BookingView, language: str) -> tuple[str
         return _("%(amount)s back") % {"amount": amount}, [
             _("The new time costs less. The difference is refunded straight away.")
         ]
+    if quote.unpaid:
+        return _("Nothing to pay or refund"), [to_pay_at_visit(quote.price, quote.unpaid, language)]
+    if quote.due:
+        return _("Nothing to pay or refund"), [_("The new price is lower.")]
     return _("Nothing to pay or refund"), [_("The price stays at %(price)s.") % {"price": price(quote.price, language)}]
 
 
