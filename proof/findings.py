@@ -102,7 +102,13 @@ FINDINGS: Sequence[Fault] = (
     Fault(
         "given-twice",
         "What the owner has refunded is refunded again by the terms.",
-        (Edit("app/booking/policy.py", "min(max(0, due.amount - given), funds.left", "min(due.amount, funds.left"),),
+        (
+            Edit(
+                "app/booking/policy.py",
+                "less = given_back(booking, funds.payments, funds.refunds) + at_visit",
+                "less = at_visit",
+            ),
+        ),
     ),
     Fault(
         "dashboard-refund",

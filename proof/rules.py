@@ -424,7 +424,7 @@ RULES: Sequence[Fault] = (
     Fault(
         "move-refunds",
         "A move to a lower price refunds the difference as its terms say.",
-        (Edit("app/booking/moves.py", "refund_due=max(0, -quote.difference)", "refund_due=0"),),
+        (Edit("app/booking/moves.py", "refund_due=quote.due", "refund_due=0"),),
     ),
     Fault(
         "move-is-no-way-round",

@@ -1,12 +1,14 @@
 """The pages on which customers manage their bookings."""
 
 import re
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from app.domain.booking import Booking
 from app.store.tables import metadata
+from tests.support.browser import Browser
 from tests.support.stack import Stack
 
 OTHER_SERVICE = "reschedule = { other_service = true }"
@@ -30,3 +32,9 @@ async def everything(stack: Stack) -> dict[str, list[Any]]:
             for table in metadata.sorted_tables
             if table.name != "counters"
         }
+
+
+async def to_preview(anna: Browser, path: str, starts_at: datetime, **asked: str) -> str:
+    """From the calendar to the page before a move."""
+    await anna.open(f"{path}/reschedule?date={starts_at.date()}&resource=")
+    return plain(await anna.send('id="hf-hold"', start=starts_at.isoformat(), **asked))

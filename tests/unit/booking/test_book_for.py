@@ -1,7 +1,7 @@
 """The owner books for someone: on the phone, or for who stands there."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,34 +15,11 @@ from app.domain.money import Money
 from app.domain.payment import PaymentMethod, Pays
 from app.errors import BookingConflict, InvalidDetails, NotOffered, SlotTaken
 from sandbox.hapio.state import ALL_ABILITIES
+from tests.support.desk import NORA, PHONE, booked, order
 from tests.support.stack import Stack, open_stack, session_of
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 WALK_IN = Customer(name="Åsa Lind", email="", phone="+46701234567")
-PHONE = Customer(name="Anna Ek", email="anna@customer.example")
-NORA = "nora@studio.example"
-
-
-async def order(
-    stack: Stack, starts_at: datetime | None = None, *, service: str = "portrait", **changes: Any
-) -> DeskOrder:
-    """What the owner asks for; a phone call by someone who pays in cash unless said otherwise."""
-    told = DeskOrder(
-        widget=stack.parts.widgets["studio"],
-        service_id=getattr(stack, f"{service}_id"),
-        starts_at=starts_at or await stack.in_days(3, service),
-        resource_id=None,
-        customer=PHONE,
-        language="en",
-        pays=Pays.CASH,
-        form=f"{stack.random.getrandbits(64):x}",
-        who=NORA,
-    )
-    return replace(told, **changes)
-
-
-async def booked(stack: Stack, starts_at: datetime | None = None, **changes: Any) -> Booking:
-    return await stack.parts.book_for.book(await order(stack, starts_at, **changes))
 
 
 @pytest.mark.parametrize(

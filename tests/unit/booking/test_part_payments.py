@@ -7,20 +7,13 @@ import pytest
 
 from app.domain.booking import Actor, Booking
 from app.domain.money import Money
-from app.domain.payment import PaymentMethod, Pays
+from app.domain.payment import PaymentMethod
 from sandbox.faults import Fault
+from tests.support.desk import NORA, paid_so_far
 from tests.support.stack import Stack, open_stack
-from tests.unit.booking.test_book_for import NORA, booked
 
 HOUR = timedelta(hours=1)
 _WIDGET = "reschedule = { other_service = true, until_hours = 0 }"
-
-
-async def paid_so_far(stack: Stack, amount: int) -> Booking:
-    """A portrait for 1,200 kr, of which the caller has paid so much at the desk."""
-    if not amount:
-        return await booked(stack, pays=Pays.AT_VISIT)
-    return await booked(stack, pays=Pays.CASH, paid=Money(amount, "sek"))
 
 
 async def to_the_headshot(stack: Stack, booking: Booking, by: Actor) -> int:

@@ -4,7 +4,7 @@ nothing."""
 import re
 from collections.abc import AsyncIterator, MutableMapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ from app.text.zones import local
 from sandbox import stripe
 from sandbox.hapio import Fault
 from tests.support.browser import Browser
-from tests.support.manage import OTHER_SERVICE, everything, link, plain
+from tests.support.manage import OTHER_SERVICE, everything, link, plain, to_preview
 from tests.support.stack import PUBLIC_URL, Stack, open_stack, session_of, text_of
 
 ANNA = "anna@customer.example"
@@ -46,12 +46,6 @@ async def open_at(stack: Stack, anna: Browser, booking: Booking, before: timedel
     """Open the page so long before the visit."""
     stack.clock.set(booking.starts_at - before)
     return plain(await anna.open(link(stack, booking)))
-
-
-async def to_preview(anna: Browser, path: str, starts_at: datetime, **asked: str) -> str:
-    """From the calendar to the page before a move."""
-    await anna.open(f"{path}/reschedule?date={starts_at.date()}&resource=")
-    return plain(await anna.send('id="hf-hold"', start=starts_at.isoformat(), **asked))
 
 
 # The page
