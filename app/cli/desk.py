@@ -429,7 +429,8 @@ class Desk:
         told = (
             "all that is left of the payment" if amount == left else f"out of {money(left)} that is left of the payment"
         )
-        return f"We refund {money(amount)} to the customer {at}: {told}."
+        by_hand = " What was paid on the spot you refund yourself." if view.funds.in_person else ""
+        return f"We refund {money(amount)} to the customer {at}: {told}.{by_hand}"
 
     def _mailed(self, booking: Booking, *, owner: bool = True) -> str:
         if not self._parts.mailer.enabled:

@@ -15,7 +15,7 @@ from app.domain.words import Said
 from app.mail.letter import Mail
 from app.text.catalogues import translator
 from app.text.formats import format_day, format_money, format_span, format_time
-from app.text.price_words import to_pay_at_visit
+from app.text.price_words import back_by_hand, to_pay_at_visit
 from app.text.zones import local, same_clock, zone_label
 from app.widgets import Widget
 
@@ -210,9 +210,7 @@ def sent_back(money: Money, language: str, *, of: Money | None = None, in_person
         return _("There is nothing to refund.")
     amount = format_money(money, language)
     if in_person:
-        return _("We will refund %(amount)s. What you paid on the spot, you get back from us directly.") % {
-            "amount": amount
-        }
+        return back_by_hand(money, language)
     if of is None or of.amount <= money.amount:
         return _("We will refund %(amount)s to your original payment method. It usually arrives within 5–10 days.") % {
             "amount": amount

@@ -10,6 +10,7 @@ from app.domain.booking import Actor, Status
 from app.errors import BookingConflict, HoldfastError, LinkRefused, PolicyRefused, SchedulerError, StripeError
 from app.parts import parts_of
 from app.text import formats
+from app.text.price_words import back_by_hand
 from app.web.manage.cancel_words import not_canceled, share_line, steps
 from app.web.manage.link import allowed_now, manage_path, read_view, to_manage
 from app.web.manage.manage import managed_screen, managed_screen_instead
@@ -67,7 +68,8 @@ def _before_canceling(
     context = {
         "path": manage_path(request),
         "sentence": sentence(summary, language),
-        "free": booking.terms.free,
+        "free": booking.terms.free or allowed.at_visit == booking.terms.price.amount,
+        "by_hand": back_by_hand(allowed.refund, language) if view.funds.in_person else "",
         "refund": formats.format_money(allowed.refund, language) if allowed.refund and not allowed.uncharged else "",
         "uncharged": allowed.uncharged,
         "share": "" if to_choose else share_line(allowed, booking, language),

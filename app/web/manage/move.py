@@ -177,7 +177,7 @@ async def _before_moving(
     after = replace(there, terms=booking.terms.moved(quote.price, percent=quote.cap))
     kept = [("service", quote.service.id), ("resource", asked.get("resource", "")[:LONGEST_ID]), ("tz", zone)]
     day = zones.local(quote.slot.starts_at, zone).date()
-    head, money = price_difference(quote, booking, language)
+    head, money = price_difference(quote, view, language)
     context = {
         "path": manage_path(request),
         "back": f"{manage_path(request)}/reschedule?{urlencode([*kept, ('date', day.isoformat())])}",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from app.booking.bookings import BookingView
 from app.booking.moves import MoveQuote
 from app.booking.policy import Allowed, Refusal
 from app.domain.booking import Booking
 from app.domain.money import Money
 from app.errors import HoldfastError, LinkExpired, PaymentRefused, SchedulerError, StripeError
 from app.text import catalogues, formats
-from app.text.price_words import to_pay_at_visit
+from app.text.price_words import back_by_hand, to_pay_at_visit
 from app.web.shared.time_words import when
 
 
@@ -49,7 +50,7 @@ def may_move(allowed: Allowed, booking: Booking, language: str) -> list[str]:
 # Before moving
 
 
-def price_difference(quote: MoveQuote, booking: Booking, language: str) -> tuple[str, str]:
+def price_difference(quote: MoveQuote, view: BookingView, language: str) -> tuple[str, str]:
     """What the move does to the money, in a word and in a sentence."""
     _ = catalogues.translator(language).gettext
     amount = {"amount": formats.format_money(Money(abs(quote.difference), quote.price.currency), language)}
@@ -58,16 +59,19 @@ def price_difference(quote: MoveQuote, booking: Booking, language: str) -> tuple
             "You pay this on Stripe next. You keep your old time until you have paid; if you do not pay, nothing "
             "changes."
         )
-    cheaper = booking.terms.price.amount - quote.price.amount
-    if quote.due > -quote.difference:  # some of it was never paid, or went back already
-        head = _("You get a refund of %(amount)s") % amount if quote.difference else _at_visit(quote, language)
+    terms, back = view.booking.terms, Money(max(0, -quote.difference), quote.price.currency)
+    cheaper = terms.price.amount - quote.price.amount
+    if back and view.funds.in_person:
+        return _("You get a refund of %(amount)s") % amount, back_by_hand(back, language)
+    if quote.due > back.amount:  # some of it was never paid, or went back already
+        head = _("You get a refund of %(amount)s") % amount if back else _at_visit(quote, language)
         return head, _("The new price is lower.")
-    if 0 < -quote.difference < cheaper:
+    if 0 < back.amount < cheaper:
         return _("You get a refund of %(amount)s") % amount, _(
             "This is the part of the price difference that your booking terms still refund. It usually arrives "
             "within 5–10 days."
         )
-    if quote.difference < 0:
+    if back:
         return _("You get a refund of %(amount)s") % amount, _(
             "This is the difference in price. It usually arrives within 5–10 days."
         )
@@ -75,7 +79,7 @@ def price_difference(quote: MoveQuote, booking: Booking, language: str) -> tuple
         return _("Nothing to pay or refund"), _(
             "The new price is lower, but your booking terms give no refund any more."
         )
-    if booking.terms.free:
+    if terms.free:
         return _("Nothing to pay or refund"), _("It stays free of charge.")
     if quote.unpaid:
         return _at_visit(quote, language), ""

@@ -329,13 +329,17 @@ def goes_back(view: BookingView, amount: Money, language: str) -> list[str]:
             _("It is refunded straight away, the way it was paid. The remaining %(rest)s is not refunded.")
             % {"rest": formats.format_money(rest, language)}
         ]
-    if view.funds.in_person:
-        lines.append(
-            _("You refund what was paid on the spot yourself: Stripe has no part in it. Mark it as paid then.")
-        )
+    lines += _by_hand(view, language)
     if disputed(view):
         lines.append(_("A payment is disputed. What the bank takes back itself is not refunded as well."))
     return lines
+
+
+def _by_hand(view: BookingView, language: str) -> list[str]:
+    if not view.funds.in_person:
+        return []
+    _ = catalogues.translator(language).gettext
+    return [_("You refund what was paid on the spot yourself: Stripe has no part in it. Mark it as paid then.")]
 
 
 def moves_money(quote: MoveQuote, view: BookingView, language: str) -> tuple[str, list[str]]:
@@ -350,9 +354,8 @@ def moves_money(quote: MoveQuote, view: BookingView, language: str) -> tuple[str
         )
         return head, [line % {"num": view.widget.payment_minutes}]
     if quote.difference < 0:
-        return _("%(amount)s back") % {"amount": amount}, [
-            _("The new time costs less. The difference is refunded straight away.")
-        ]
+        lines = [_("The new time costs less. The difference is refunded straight away.")]
+        return _("%(amount)s back") % {"amount": amount}, [*lines, *_by_hand(view, language)]
     if quote.unpaid:
         return _("Nothing to pay or refund"), [to_pay_at_visit(quote.price, quote.unpaid, language)]
     if quote.due:

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from app.domain.booking import Actor
+from app.domain.money import Money
+from app.domain.payment import PaymentMethod
 from tests.support.browser import Browser
-from tests.support.desk import paid_so_far
+from tests.support.desk import NORA, paid_so_far
 from tests.support.manage import link, plain, to_preview
 from tests.support.stack import Stack, open_stack
 from tests.support.staff import EVA, sign_in
@@ -30,7 +32,10 @@ async def studio(tmp_path: Path) -> AsyncIterator[Stack]:
         (0, "SEK 650.00, to be paid at the visit The new price is lower."),
         (60000, "SEK 650.00, SEK 50.00 of it to be paid at the visit The new price is lower."),
         (65000, "Nothing to pay or refund The new price is lower."),
-        (110000, "You get a refund of SEK 450.00 The new price is lower."),
+        (
+            110000,
+            "You get a refund of SEK 450.00 We will refund SEK 450.00. What you paid on the spot, you get back from us",
+        ),
     ],
 )
 async def test_the_customer_reads_what_a_lower_price_leaves_to_be_paid(studio: Stack, paid: int, words: str) -> None:
@@ -84,11 +89,16 @@ async def test_the_steps_of_the_terms_are_those_of_what_was_paid(studio: Stack) 
     said = plain(await anna.open(f"{link(studio, booking)}/cancel"))
     assert "100%, SEK 1,000.00" in said
     assert "50%, SEK 400.00" in said
+    assert "What you paid on the spot, you get back from us directly." in said
+    assert "original payment method" not in said
 
 
-async def test_who_has_paid_nothing_yet_is_shown_no_steps(studio: Stack) -> None:
+async def test_who_has_paid_nothing_yet_is_told_so_and_shown_no_steps(studio: Stack) -> None:
     booking, anna = await paid_so_far(studio, 0), Browser(studio)
-    assert "%" not in plain(await anna.open(f"{link(studio, booking)}/cancel"))
+    said = plain(await anna.open(f"{link(studio, booking)}/cancel"))
+    assert "Nothing was paid, so there is nothing to refund." in said
+    assert "Cancel the booking" in said
+    assert "%" not in said
 
 
 async def test_eva_reads_what_a_lower_price_leaves_to_be_paid(studio: Stack) -> None:
@@ -97,7 +107,12 @@ async def test_eva_reads_what_a_lower_price_leaves_to_be_paid(studio: Stack) -> 
     await eva.open(f"{home}/bookings/{booking.id}/move?service={studio.headshot_id}")
     said = plain(await eva.send('id="hf-hold"', start=eva.starts[-1]))
     assert "SEK 650.00, SEK 50.00 of it to be paid at the visit" in said
+    await studio.parts.desk_payments.record(booking.id, Money(60000, "sek"), PaymentMethod.CASH, who=NORA)
+    await eva.open(f"{home}/bookings/{booking.id}/move?service={studio.headshot_id}")
+    said = plain(await eva.send('id="hf-hold"', start=eva.starts[-1]))
+    assert "SEK 550.00 back" in said
+    assert "You refund what was paid on the spot yourself" in said
     quote = await studio.parts.reschedule.quote(
         booking.id, starts_at=await studio.in_days(6, "headshot"), service_id=studio.headshot_id, by=Actor.OWNER
     )
-    assert quote.difference == 0
+    assert quote.difference == -55000
