@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from app.booking.own_page import BookedThere
 from app.booking.reschedule import Rescheduled
 from app.domain.booking import Actor as By
 from app.domain.booking import Booking, Customer, Visitor
@@ -30,6 +31,7 @@ from sandbox.faults import BadControl
 from sandbox.stripe import ControlError
 from sandbox.stripe.errors import StripeError as SandboxRefusal
 from sandbox.stripe.payments import Card
+from tests.support.sides import CalendlySide
 from tests.support.stack import PUBLIC_URL
 
 T = TypeVar("T")
@@ -117,6 +119,9 @@ class People:
 
         if act.what == "hold at the last minute":
             await self._until_soon(act.service, act.nth)
+        if act.what == "hold on the scheduler's own page":
+            self.bookings[number] = await self._book_there(act, visitor, customer)
+            return
 
         async def hold(parts: Parts) -> Booking:
             starts_at, resource = await self.free(parts, act.service, act.nth)
@@ -130,6 +135,28 @@ class People:
             )
 
         self.bookings[number] = await self.run(hold)
+
+    async def _book_there(self, act: Act, visitor: Visitor, customer: Customer) -> Booking:
+        """They book on Calendly's page, which tells us, again and again until it is answered."""
+        side = self.world.side
+        assert isinstance(side, CalendlySide)
+        service, tag = side.services[act.service], f"flow of {visitor.key}"
+        starts_at, _ = await self.run(lambda parts: self.free(parts, act.service, act.nth))
+        made = side.sandbox.book(
+            service, starts_at, name=customer.name, email=customer.email, tracking={"utm_content": tag}
+        )
+        self.world.network.launch(self.world.deliver())
+        told = BookedThere(made["event"].rpartition("/")[2], service, starts_at, tag)
+        for pause in (1.0, 5.0, 60.0):
+            with suppress(HoldfastError, Gone, TimeoutError):
+                return await self._tell(told, visitor, customer)
+            await asyncio.sleep(pause)
+        return await self._tell(told, visitor, customer)
+
+    async def _tell(self, told: BookedThere, visitor: Visitor, customer: Customer) -> Booking:
+        return await self.run(
+            lambda parts: parts.own_page.take_in(parts.widgets["studio"], told, visitor=visitor, customer=customer)
+        )
 
     async def free(self, parts: Parts, service: str, nth: int) -> tuple[datetime, str]:
         """The start of the nth free time as the widget shows it, and somebody who is free then."""

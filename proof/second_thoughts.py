@@ -1,5 +1,5 @@
 """What a visitor does besides: asks for more time, holds a time again when its time is over, corrects the address, or
-asks for another link."""
+asks for another link; or books on Calendly's own page, and pays here."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from random import Random
 
 from proof.story import Act, Story
+from tests.support.sides import WORST
 
 
 def with_second_thoughts(story: Story, chance: Random) -> Story:
@@ -14,7 +15,12 @@ def with_second_thoughts(story: Story, chance: Random) -> Story:
     first, *others = story.actors
     hold, *rest = first.acts
     clicks = chance.choice((1, 1, 2))
-    match chance.choice(("more time", "again", "again", "address", "link")):
+    whats = ["more time", "again", "again", "address", "link"]
+    if story.scheduler in {"calendly", WORST}:
+        whats += ["own page"] * 4
+    match chance.choice(whats):
+        case "own page":
+            hold = replace(hold, what="hold on the scheduler's own page")
         case "more time":
             more = Act(chance.choice((1.0, 60.0, 590.0, 1790.0)), "ask for more time", times=clicks)
             rest = [more, *rest]
