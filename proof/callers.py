@@ -3,7 +3,7 @@ is mostly about money that is not paid yet, or that Stripe has no part in."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from random import Random
 
@@ -64,11 +64,19 @@ def with_caller(story: Story, chance: Random) -> Story:
         whose=caller(number),
     )
     acts = [books]
+    if chance.random() < 0.2:  # what a part payment means shows where its booking ends, or costs less
+        part = replace(books, what="desk books for a part of the price", nth=chance.choice((0, 0, 30)))
+        then = chance.choice(("cancel", "cancel", "move to a cheaper service"))
+        return _with(story, [part, Act(_pause(chance), then, nth=part.nth + 2, whose=caller(number))])
     if books.what.endswith("waits"):
         acts.append(_about_it(chance, number, _WITH_LINK, nth))
     acts += [_about_it(chance, number, _BOOKED, nth) for _ in range(chance.choice((1, 1, 2, 2, 3)))]
-    acts[1:] = [replace(act, service=books.service) for act in acts[1:]]
-    return replace(story, actors=(*story.actors, Actor("desk 1", tuple(acts))))
+    return _with(story, acts)
+
+
+def _with(story: Story, acts: Sequence[Act]) -> Story:
+    desk = Actor("desk 1", tuple(replace(act, service=acts[0].service) for act in acts))
+    return replace(story, actors=(*story.actors, desk))
 
 
 def _about_it(chance: Random, number: int, whats: Mapping[str, int], nth: int) -> Act:

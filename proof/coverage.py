@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.domain.booking import TRANSITIONS
+from app.domain.history import HistoryWord
 from app.domain.move import MOVE_TRANSITIONS
 from proof import alarms
 from proof.network import FATES
@@ -76,6 +77,16 @@ STRUCK: Sequence[tuple[str, Sequence[str], str]] = (
         for state in ("held", "awaiting_payment", "confirmed", "canceled")
     ),
 )
+#: Lines that no story's history has, and why.
+_IN_NO_STORY: Mapping[HistoryWord, str] = {
+    HistoryWord.PRICE_CHANGED: "nobody changes a price",
+    HistoryWord.PAYMENT_FAILED: "the studio's currency has no delayed method; a page that says so is met by chance",
+    HistoryWord.NO_SHOW: "nobody stays until the visit",
+    HistoryWord.CAME_AFTER_ALL: "nobody stays until the visit",
+    HistoryWord.DETAILS_CORRECTED: "it is the address that is corrected",
+    HistoryWord.MAILS_RESENT: "no desk looks for mails that were given up",
+    HistoryWord.FORGOTTEN: "nobody asks to be forgotten",
+}
 
 
 @dataclass
@@ -129,10 +140,12 @@ class Coverage:
                 yield f"never ends: {part}, {kind}"
 
     def never_together(self) -> list[str]:
-        """States and faults that a long search should have brought together, and this one has not."""
+        """States and faults that a long search should have brought together, and what else is rare, and this one has
+        not met."""
         wanted = [(state, fault) for state, faults, _ in STRUCK for fault in faults]
         never = [f"{state}, {fault}" for state, fault in wanted if not self.met[f"struck: {state}, {fault}"]]
-        return [*never, *self._never_waited(_RARELY_WAITED)]
+        words = [word for word in HistoryWord if word not in _IN_NO_STORY and not self.met[f"history: {word}"]]
+        return [*never, *(f"history: {word}" for word in words), *self._never_waited(_RARELY_WAITED)]
 
     def table(self) -> Iterator[str]:
         """For people."""
