@@ -165,6 +165,15 @@ class Server:
         return self._control.ask(f"SELECT cardinality(pg_blocking_pids({pid}))") != "0"
 
 
+def _kinds(request: bytes) -> tuple[list[bytes], int]:
+    """The kinds of the messages in it, and how many bytes are left of one that is not whole."""
+    at, kinds = 0, []
+    while at + 5 <= len(request):
+        kinds.append(request[at : at + 1])
+        at += 1 + int(struct.unpack_from("!i", request, at + 1)[0])
+    return kinds, len(request) - at
+
+
 class Line(asyncio.Transport):
     """One connection of a process to the server. What it sends takes a moment; the process may die meanwhile."""
 
@@ -178,6 +187,8 @@ class Line(asyncio.Transport):
         self._unsent, self._unread, self._answer = b"", b"", b""
         self._started = self._ended = False
         self._described = True
+        #: When what was written last is sent: what is written after it does not come before it.
+        self._sends_at = 0.0
         self._open_answers = 0
         self._state = b"I"
         #: The server's process, 0 until it has said so.
@@ -199,7 +210,8 @@ class Line(asyncio.Transport):
             if not self._process.alive or self._process.ends_at("database", "wait"):
                 return
             pause = self._process.pause("database", "wait")
-        self._loop.call_later(pause, self._send, request, asks)
+        self._sends_at = max(self._sends_at, self._loop.time() + pause)
+        self._loop.call_at(self._sends_at, self._send, request, asks)
 
     def writelines(self, list_of_data: Any) -> None:
         """All of it at once."""
@@ -252,13 +264,8 @@ class Line(asyncio.Transport):
         """How many answers what was written asks for; 0 where more is to come."""
         if not self._started:
             return 1
-        at, asks = 0, 0
-        while at + 5 <= len(self._unsent):
-            kind, length = self._unsent[at : at + 1], struct.unpack_from("!i", self._unsent, at + 1)[0]
-            asks += kind in _ASKS or kind in (_FLUSH, _TERMINATE)
-            self._described = kind != _FLUSH
-            at += 1 + length
-        return asks if at == len(self._unsent) else 0
+        kinds, rest = _kinds(self._unsent)
+        return sum(kind in _ASKS or kind in (_FLUSH, _TERMINATE) for kind in kinds) if rest == 0 else 0
 
     def _send(self, request: bytes, asks: int) -> None:
         if self._ended:
@@ -276,6 +283,7 @@ class Line(asyncio.Transport):
                 self.stop()
                 return
         self._open_answers += asks
+        self._described = _kinds(request)[0][-1:] != [_FLUSH]
         try:
             self._socket.sendall(request)
         except OSError:
