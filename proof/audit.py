@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from app.domain.booking import Booking, EndReason, Status
+from app.domain.booking import Booking, Channel, EndReason, Status
+from app.domain.payment import Pays
 from proof.books import Books, moment
 from proof.kept import kept as kept_by_terms
 from proof.told import untold, untrue
@@ -134,7 +135,7 @@ def _money(books: Books, booking: Booking) -> Iterator[str]:
     unknown = {row["id"] for row in ours if row["reason"] == "at_stripe"} if books.world.restored else set()
     beside += sum(one["amount"] for one in made if one["metadata"] and one["id"] in unknown)
     due, beside_it, loose = _due_to_the_house(books, booking)
-    if booking.channel == "desk" and not booking.pay_link:  # what is paid at the visit, nobody has taken yet
+    if _may_be_paid_later(books, booking):
         due, beside_it = min(due, captured), min(beside_it, max(0, captured - due))
     kept = captured - returned
     known = 0 if failed or disputed else _given_back_before(books, booking)
@@ -153,6 +154,17 @@ def _money(books: Books, booking: Booking) -> Iterator[str]:
     pending = [row for row in ours if row["next_try_at"] is not None and row["status"] == "requested"]
     if pending and not undecided:
         yield f"{len(pending)} refunds still wait"
+
+
+def _may_be_paid_later(books: Books, booking: Booking) -> bool:
+    """Whether the desk has agreed to take what is not paid yet at the visit. The key says how it was booked."""
+    if booking.channel is not Channel.DESK or booking.pay_link:
+        return False
+    how = booking.visitor.key.rpartition("-")[2]
+    if how == Pays.LINK:  # then the desk took a part of it instead
+        return "taken_in_person" in books.words(booking.id)
+    # Only a copy that was put back may have lost what was taken at once.
+    return how != Pays.CASH or books.world.restored
 
 
 def _given_back_before(books: Books, booking: Booking) -> int:
