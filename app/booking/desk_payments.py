@@ -103,7 +103,8 @@ class DeskPayments:
             payment = await self.taken(booking, amount, method)
             told = taken_detail(payment, who)
             if not waits:
-                if not await self._store.add_taken(payment, what=HistoryWord.TAKEN_IN_PERSON, detail=told):
+                what, seen = HistoryWord.TAKEN_IN_PERSON, booking.revision
+                if not await self._store.add_taken(payment, what=what, detail=told, unchanged_since=seen):
                     raise BookingConflict("changed meanwhile")
                 return await self._tools.booking(booking_id)
             change = Change(

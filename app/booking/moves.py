@@ -74,10 +74,10 @@ class MoveQuote:
     slot: Slot
     resource: Resource
     price: Money
-    difference: int
-    due: int
-    unpaid: int
-    cap: int
+    difference: int = 0
+    due: int = 0
+    unpaid: int = 0
+    cap: int = 100
 
 
 class Moves:
@@ -365,11 +365,14 @@ class Moves:
             terms=after.terms,
             find_out_at=self._now() + SCHEDULER_LEASE,
             owes=owes,
+            paid=funds.paid,
             mails=[*mails, *self._notifications.reminder(after)],
         )
         done = await self._store.move(move.id) or move
         if moved is None:
-            return done
+            # Another process has taken money at the desk meanwhile: what comes back is worked out again.
+            again = done.state is MoveState.MOVING and (await self._refunds.funds(booking.id)).paid != funds.paid
+            return await self._complete(move, booking, after, there) if again else done
         self._availability.took(moved.interval)
         await self._refunds.pay_due(booking.id)
         await self._release.reservation_soon(move.from_reservation_id)

@@ -230,7 +230,7 @@ class Reschedule:
         if slot is None or not asked:
             raise await self._taken(booking, service_id, starts_at, resource_id)
         asked.sort(key=lambda resource: resource.id != booking.resource_id)
-        quote = await self._priced(booking, MoveQuote(service, slot, asked[0], price, 0, 0, 0, 100), owner=owner)
+        quote = await self._priced(booking, MoveQuote(service, slot, asked[0], price), owner=owner)
         return [replace(quote, resource=resource) for resource in asked]
 
     async def _priced(self, booking: Booking, quote: MoveQuote, *, owner: bool) -> MoveQuote:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.booking import Actor, Booking, Status
 from app.domain.history import HistoryWord
 from app.domain.move import MOVE_TRANSITIONS, OPEN_MOVES, Move, MoveState
 from app.domain.outbox import OutboxMail
-from app.domain.payment import Payment
+from app.domain.payment import Payment, PaymentState
 from app.domain.refund import Owed
 from app.domain.terms import Terms
 from app.store.change import MoveChange
@@ -131,18 +132,21 @@ class MoveRows(Database):
         terms: Terms,
         find_out_at: datetime,
         owes: Owed | None,
+        paid: int,
         mails: Sequence[OutboxMail],
     ) -> Booking | None:
         """The booking has the new time, under the scheduler's `reference`, and leaves the old one. If `unsure`,
         an earlier call, whose answer was lost, may have made a second one; that is looked for from `find_out_at` on.
 
         Where that is another booking at the scheduler, the old time counts in the slot guard until it was let go there.
+        `owes` is what comes back, worked out when so much was `paid`, in smallest units. None, and nothing changed, if
+        that is another amount now, or the booking or its move has ended.
         """
         now = self._now()
         _check(MoveState.MOVING, MoveState.DONE)
         async with self._write(move.booking_id) as connection:
             old = await read_booking(connection, move.booking_id)
-            if old is None or old.status is not Status.CONFIRMED:
+            if old is None or old.status is not Status.CONFIRMED or await _captured(connection, old.id) != paid:
                 return None
             done = await connection.execute(
                 sa.update(moves)
@@ -228,6 +232,13 @@ class MoveRows(Database):
 
 def _booking_of(move_id: str) -> sa.ScalarSelect[str]:
     return sa.select(moves.c.booking_id).where(moves.c.id == move_id).scalar_subquery()
+
+
+async def _captured(connection: AsyncConnection, booking_id: str) -> int:
+    """What was taken for a booking, as `Funds.paid` counts it."""
+    of_it = (payments.c.booking_id == booking_id, payments.c.state == PaymentState.CAPTURED)
+    rows = await connection.execute(sa.select(sa.func.coalesce(sa.func.sum(payments.c.captured), 0)).where(*of_it))
+    return int(rows.scalar_one())
 
 
 def _check(from_: MoveState, to: MoveState) -> None:

@@ -106,13 +106,17 @@ class PaymentRows(Database):
             await connection.execute(sa.insert(payments).values(payment_row(payment)))
             return True
 
-    async def add_taken(self, payment: Payment, *, what: HistoryWord, detail: Mapping[str, str | int]) -> bool:
-        """Money that was taken in person for a confirmed booking. False if the booking is not confirmed (any more), or
-        another attempt has this one's number."""
+    async def add_taken(
+        self, payment: Payment, *, what: HistoryWord, detail: Mapping[str, str | int], unchanged_since: int
+    ) -> bool:
+        """Money that was taken in person for a confirmed booking. False if the booking is not confirmed (any more), has
+        another revision, and with it perhaps another price, or another attempt has this one's number."""
         async with self._write(payment.booking_id) as connection:
             rows = await connection.execute(
                 sa.select(bookings.c.status).where(
-                    bookings.c.id == payment.booking_id, bookings.c.status == Status.CONFIRMED
+                    bookings.c.id == payment.booking_id,
+                    bookings.c.status == Status.CONFIRMED,
+                    bookings.c.revision == unchanged_since,
                 )
             )
             taken = sa.select(payments.c.id).where(

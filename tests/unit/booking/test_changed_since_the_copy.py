@@ -24,6 +24,16 @@ BY_EITHER = pytest.mark.parametrize("by", [Actor.CUSTOMER, Actor.OWNER])
 ALL = pytest.mark.parametrize("scheduler", ["hapio", "calcom", "calendly"])
 
 
+async def dies_at(stack: Stack, effect: int) -> None:
+    """The process dies at so many effects from now, in days of its worker's steps, and is started again."""
+    stack.doom.at = stack.doom.effects + effect
+    with suppress(Crash):
+        await some_days(stack)
+    assert stack.doom.effects >= stack.doom.at, "it did die"
+    stack.doom.at = 0
+    await stack.restart()
+
+
 async def some_days(stack: Stack) -> None:
     for _ in range(40):
         await stack.tick(after=HOUR)
@@ -184,12 +194,7 @@ async def test_a_process_that_dies_while_it_takes_that_in_books_it_once(
 ) -> None:
     async with open_stack(tmp_path, scheduler=scheduler) as stack:
         booking, later = await paid_and_moved_since(stack, tmp_path)
-        stack.doom.at = stack.doom.effects + effect
-        with suppress(Crash):
-            await some_days(stack)
-        assert stack.doom.effects >= stack.doom.at, "it did die"
-        stack.doom.at = 0
-        await stack.restart()
+        await dies_at(stack, effect)
         await some_days(stack)
         now = await stack.now(booking)
         assert (now.status, now.starts_at, stack.money_kept()) == (Status.CONFIRMED, later, PRICE)
@@ -857,12 +862,7 @@ async def test_nothing_is_left_if_the_process_is_replaced_or_dies_before_the_sch
         await stack.restart()
         stack.side.faults.clear()
         if effect:
-            stack.doom.at = stack.doom.effects + effect
-            with suppress(Crash):
-                await some_days(stack)
-            assert stack.doom.effects >= stack.doom.at, "it did die"
-            stack.doom.at = 0
-            await stack.restart()
+            await dies_at(stack, effect)
         await some_days(stack)
         assert (await stack.status(booking), stack.money_kept(), booked(stack)) == (Status.CANCELED, 0, [])
 

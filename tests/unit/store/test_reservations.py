@@ -12,8 +12,11 @@ import sqlalchemy as sa
 from app.domain.booking import Booking, Status
 from app.domain.catalogue import Resource
 from app.domain.history import HistoryWord
+from app.domain.money import Money
 from app.domain.move import Move, MoveState
+from app.domain.payment import Payment, PaymentMethod, PaymentState
 from app.domain.reservation import Due, Reservation
+from app.domain.terms import Capture
 from app.store import Store
 from app.store.change import Change, MoveChange
 from app.store.reservations import change_reservation, settle_due
@@ -41,7 +44,7 @@ async def moved(store: Store, booking: Booking, move: Move, *, reference: str) -
     assert await store.insert_move(move, unchanged_since=booking.revision, capacity=1)
     terms, later = booking.terms.moved(move.price), NOW + timedelta(minutes=2)
     there = await store.complete_move(
-        move, reference=reference, unsure=False, terms=terms, find_out_at=later, owes=None, mails=()
+        move, reference=reference, unsure=False, terms=terms, find_out_at=later, owes=None, paid=0, mails=()
     )
     assert there
     return there
@@ -291,3 +294,56 @@ async def test_everything_that_is_due_stands_in_the_table_itself(store: Store) -
     async with store.engine.connect() as connection:
         found = await connection.execute(sa.select(reservations.c.id, reservations.c.due))
         assert [tuple(row) for row in found] == [("bk_one", "let_go")]
+
+
+# Money that another process takes meanwhile
+
+
+async def test_cash_is_not_noted_for_a_price_that_a_move_has_changed_meanwhile(store: Store) -> None:
+    booking = await confirmed(store, "bk_moves")
+    cash = taken_in_person(booking, 5000)
+    await moved(store, booking, a_move(booking, "mv_1", TEN + 3 * HOUR), reference="another-there")
+    what, told = HistoryWord.TAKEN_IN_PERSON, {"who": "nora"}
+    assert not await store.add_taken(cash, what=what, detail=told, unchanged_since=booking.revision)
+    assert await store.add_taken(cash, what=what, detail=told, unchanged_since=booking.revision + 1)
+
+
+async def test_a_move_is_not_done_with_what_comes_back_of_less_than_was_paid(store: Store) -> None:
+    booking, later = await confirmed(store, "bk_moves"), NOW + timedelta(minutes=2)
+    move = a_move(booking, "mv_1", TEN + 3 * HOUR)
+    assert await store.insert_move(move, unchanged_since=booking.revision, capacity=1)
+    cash = taken_in_person(booking, 5000)
+    told = {"who": "nora"}
+    assert await store.add_taken(cash, what=HistoryWord.TAKEN_IN_PERSON, detail=told, unchanged_since=booking.revision)
+
+    async def done(paid: int) -> Booking | None:
+        terms = booking.terms.moved(move.price)
+        return await store.complete_move(
+            move, reference="there", unsure=False, terms=terms, find_out_at=later, owes=None, paid=paid, mails=()
+        )
+
+    assert await done(0) is None
+    unmoved = await store.booking(booking.id)
+    assert unmoved
+    assert unmoved.starts_at == TEN
+    assert await done(5000)
+
+
+def taken_in_person(booking: Booking, amount: int) -> Payment:
+    return Payment(
+        id="pay_cash",
+        booking_id=booking.id,
+        attempt=9,
+        state=PaymentState.CAPTURED,
+        price=Money(amount, "sek"),
+        capture=Capture.AUTOMATIC,
+        params={},
+        session_id=None,
+        session_url=None,
+        payment_intent_id=None,
+        expires_at=NOW,
+        captured=amount,
+        looks=0,
+        created_at=NOW,
+        method=PaymentMethod.CASH,
+    )
