@@ -236,9 +236,10 @@ def _booking_of(move_id: str) -> sa.ScalarSelect[str]:
 
 async def _captured(connection: AsyncConnection, booking_id: str) -> int:
     """What was taken for a booking, as `Funds.paid` counts it."""
-    of_it = (payments.c.booking_id == booking_id, payments.c.state == PaymentState.CAPTURED)
-    rows = await connection.execute(sa.select(sa.func.coalesce(sa.func.sum(payments.c.captured), 0)).where(*of_it))
-    return int(rows.scalar_one())
+    # Not by the state as well: SQLite would read all that was ever captured.
+    of_it = sa.select(payments.c.state, payments.c.captured).where(payments.c.booking_id == booking_id)
+    rows = await connection.execute(of_it)
+    return sum(int(captured) for state, captured in rows if state == PaymentState.CAPTURED)
 
 
 def _check(from_: MoveState, to: MoveState) -> None:
